@@ -1,0 +1,1 @@
+"""From a change map to alerts: patches, their features, and what is published of them."""

@@ -1,0 +1,193 @@
+"""What is measured of each patch, for the classifier and for people: definitions, and one function."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import shapely
+from numpy.typing import NDArray
+
+from detector.outlines import measure, to_wgs84
+from detector.patches import Patch
+from detector.pixel_groups import PixelGroups, date_patches, dates_of, days_of
+from tiles.change import ChangedPixels, PixelState
+from tiles.grid import Grid
+
+
+@dataclass(frozen=True)
+class Feature:
+    """Definition of one column of the feature table.
+
+    Parameters
+    ----------
+    name
+        Column.
+    unit
+        Unit, "1" for a ratio or an index.
+    range
+        Smallest and largest value that the definition allows; None where there is no bound.
+    meaning
+        What it is, over what.
+    source
+        What it is computed from.
+    """
+
+    name: str
+    unit: str
+    range: tuple[float | None, float | None]
+    meaning: str
+    source: str
+
+
+_CHANGE = "change map"
+_MASK = "patch mask, holes filled"
+_OUTLINE = "simplified outline"
+
+#: The feature table's columns, in order. "Pixels" are the patch's changed pixels, not the holes filled in.
+FEATURES: tuple[Feature, ...] = (
+    Feature("ndvi_drop_mean", "1", (0, 2), "Mean NDVI lost over the pixels", _CHANGE),
+    Feature("ndvi_drop_max", "1", (0, 2), "Largest NDVI lost by a pixel", _CHANGE),
+    Feature("ndvi_drop_std", "1", (0, 1), "Population standard deviation of the NDVI lost", _CHANGE),
+    Feature("ndvi_before_mean", "1", (-1, 1), "Mean NDVI expected of the intact forest", _CHANGE),
+    Feature("ndvi_after_mean", "1", (-1, 1), "Mean NDVI since the loss", _CHANGE),
+    Feature("seed_share", "1", (0, 1), "Share of the pixels that lost the seed's drop or more", _CHANGE),
+    Feature("n_low_mean", "observations", (0, None), "Mean number of low observations since the loss", _CHANGE),
+    Feature(
+        "n_clear_before",
+        "observations",
+        (0, None),
+        "Mean number of clear observations before the loss",
+        _CHANGE,
+    ),
+    Feature(
+        "n_clear_after",
+        "observations",
+        (0, None),
+        "Mean number of clear observations since the loss",
+        _CHANGE,
+    ),
+    Feature(
+        "dating_interval_days",
+        "days",
+        (1, None),
+        "From the patch's last intact to its first low date",
+        _CHANGE,
+    ),
+    Feature(
+        "first_low_spread_days",
+        "days",
+        (0, None),
+        "First low dates, 10th to 90th percentile of pixels",
+        _CHANGE,
+    ),
+    Feature("first_low_doy", "day of year", (1, 366), "Median first low date, 1 on 1 January", _CHANGE),
+    Feature("area_ha", "ha", (0, None), "Geodesic area, holes filled", "pixel-edge polygon"),
+    Feature("perimeter_m", "m", (0, None), "Geodesic length of the boundary", _OUTLINE),
+    Feature("compactness", "1", (0, 1), "Polsby-Popper, 4 pi area / perimeter^2: 1 for a disc", _OUTLINE),
+    Feature(
+        "elongation",
+        "1",
+        (0, 1),
+        "1 - minor/major axis of the ellipse of equal second moments: 0 if round",
+        _MASK,
+    ),
+    Feature("rectangularity", "1", (0, 1), "Area over that of the smallest rotated rectangle around", _OUTLINE),
+    Feature("solidity", "1", (0, 1), "Area over that of the convex hull", _OUTLINE),
+    Feature("n_holes", "holes", (0, None), "Holes before they were filled", "patch mask"),
+    Feature("filled_share", "1", (0, 1), "Share of the area that is no changed pixel but a hole filled", _MASK),
+    Feature("confirmed_share", "1", (0, 1), "Share of the pixels that are confirmed", _CHANGE),
+)
+
+
+def patch_features(patches: Sequence[Patch], pixels: ChangedPixels, grid: Grid) -> pd.DataFrame:
+    """Measure the patches of one tile.
+
+    Parameters
+    ----------
+    patches
+        Patches, as `detector.patches.find_patches` found them in `pixels`.
+    pixels
+        The tile's changed pixels.
+    grid
+        The tile's grid.
+
+    Returns
+    -------
+    features
+        One row a patch, in their order; the columns of `FEATURES`, float64, NaN where unknown.
+    """
+    columns = _spectral(patches, pixels) | _temporal(patches, pixels) | _shape(patches, grid)
+    return pd.DataFrame({feature.name: columns[feature.name] for feature in FEATURES}, dtype=np.float64)
+
+
+def _spectral(patches: Sequence[Patch], pixels: ChangedPixels) -> dict[str, NDArray[np.float64]]:
+    groups = PixelGroups([patch.pixels for patch in patches])
+    drop = pixels.ndvi_drop.astype(np.float64)
+    n_seeds = np.array([patch.n_seeds for patch in patches], np.float64)
+    n_pixels = np.array([patch.pixels.size for patch in patches], np.float64)
+    return {
+        "ndvi_drop_mean": groups.mean(drop),
+        "ndvi_drop_max": groups.max(drop),
+        "ndvi_drop_std": groups.std(drop),
+        "ndvi_before_mean": groups.mean(pixels.ndvi_before.astype(np.float64)),
+        "ndvi_after_mean": groups.mean(pixels.ndvi_after.astype(np.float64)),
+        "seed_share": n_seeds / n_pixels,
+        "confirmed_share": groups.mean((pixels.state == PixelState.CONFIRMED).astype(np.float64)),
+    }
+
+
+def _temporal(patches: Sequence[Patch], pixels: ChangedPixels) -> dict[str, NDArray[np.float64]]:
+    groups = PixelGroups([patch.pixels for patch in patches])
+    last_intact, first_low = (days_of(dates) for dates in date_patches(patches, pixels))
+    lows = days_of(pixels.first_low)
+    new_year = days_of(dates_of(first_low).astype("datetime64[Y]").astype("datetime64[D]"))
+    return {
+        "n_low_mean": groups.mean(pixels.n_low.astype(np.float64)),
+        "n_clear_before": groups.mean(pixels.n_clear_before.astype(np.float64)),
+        "n_clear_after": groups.mean(pixels.n_clear_after.astype(np.float64)),
+        "dating_interval_days": first_low - last_intact,
+        "first_low_spread_days": groups.quantile(lows, 0.9) - groups.quantile(lows, 0.1),
+        "first_low_doy": first_low - new_year + 1,
+    }
+
+
+def _shape(patches: Sequence[Patch], grid: Grid) -> dict[str, NDArray[np.float64]]:
+    outline = np.empty(len(patches), object)
+    outline[:] = [patch.outline for patch in patches]
+    outline_ha, perimeter_m = measure(to_wgs84(outline, grid.crs))
+    area = shapely.area(outline)
+    n_pixels = np.array([patch.pixels.size for patch in patches], np.float64)
+    ground_px = np.array([np.count_nonzero(patch.mask) for patch in patches], np.float64)
+    return {
+        "area_ha": np.array([patch.area_ha for patch in patches], np.float64),
+        "perimeter_m": perimeter_m,
+        "compactness": 4 * np.pi * outline_ha * 1e4 / perimeter_m**2,
+        "elongation": _elongation(patches),
+        # Convex hull and smallest rectangle of a vector outline: exact, and a hundred times faster than of a
+        # mask.
+        "rectangularity": area / shapely.area(shapely.oriented_envelope(outline)),
+        "solidity": area / shapely.area(shapely.convex_hull(outline)),
+        "n_holes": np.array([patch.n_holes for patch in patches], np.float64),
+        "filled_share": 1 - n_pixels / ground_px,
+    }
+
+
+def _elongation(patches: Sequence[Patch]) -> NDArray[np.float64]:
+    """1 - minor/major axis, from the second moments of the masks."""
+    if not patches:
+        return np.empty(0)
+    where = [np.nonzero(patch.mask) for patch in patches]
+    row = np.concatenate([rows for rows, _ in where]).astype(np.float64)
+    col = np.concatenate([cols for _, cols in where]).astype(np.float64)
+    lengths = np.array([rows.size for rows, _ in where], np.int64)
+    stops = np.cumsum(lengths)
+    all_of = PixelGroups([np.arange(stop - length, stop) for stop, length in zip(stops, lengths, strict=True)])
+    # A pixel is a unit square, not a point: each axis carries its own variance of 1/12.
+    rr = all_of.std(row) ** 2 + 1 / 12
+    cc = all_of.std(col) ** 2 + 1 / 12
+    rc = all_of.mean(row * col) - all_of.mean(row) * all_of.mean(col)
+    middle, half = (rr + cc) / 2, np.sqrt(((rr - cc) / 2) ** 2 + rc**2)
+    return np.asarray(1 - np.sqrt((middle - half) / (middle + half)))

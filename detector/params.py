@@ -1,0 +1,62 @@
+"""How changed pixels become patches, and patches alerts: the numbers, and where each comes from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from tiles.errors import InvalidParameterError
+
+
+@dataclass(frozen=True)
+class PatchParams:
+    """Parameters of the patch stage.
+
+    Parameters
+    ----------
+    min_area_ha
+        Smallest patch kept, in geodesic hectares, holes filled. 0.5 ha is the smallest clear-cut that
+        SUFOSAT and Canopée publish: fifty pixels of 10 m, enough for a shape.
+    seed_drop
+        NDVI that one pixel of a patch must have lost, at the least. A closed canopy stands near 0.8 and bare
+        ground or slash near 0.2-0.4, so that a felling loses 0.3 or more on its date; drought, haze and
+        thinning seldom pass 0.15. 0.20 lies between the two.
+    growth_drop
+        NDVI that every pixel of a patch must have lost. The rim of a cut mixes felled and standing trees: a
+        pixel half inside loses about half of what its neighbour lost. 0.12 takes in a rim pixel that is half
+        of a common felling, and stays at two to three times the noise of one clear observation of forest
+        (0.04-0.06).
+    simplify_tolerance_px
+        Farthest that a published outline may stray from the pixel edges, in pixels. Half a pixel is what the
+        edge of a classified pixel means; 0 publishes the pixel edges themselves.
+    confirmed_share
+        Share of confirmed pixels from which an alert is confirmed: the majority.
+
+    Raises
+    ------
+    tiles.errors.InvalidParameterError
+        If a value is outside the range that it makes sense in.
+    """
+
+    min_area_ha: float = 0.5
+    seed_drop: float = 0.20
+    growth_drop: float = 0.12
+    simplify_tolerance_px: float = 0.5
+    confirmed_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.min_area_ha) and self.min_area_ha >= 0):
+            raise InvalidParameterError(f"min_area_ha must be zero or more hectares, not {self.min_area_ha}.")
+        if not 0 < self.growth_drop <= self.seed_drop <= 2:
+            raise InvalidParameterError(
+                "NDVI drops must satisfy 0 < growth_drop <= seed_drop <= 2, "
+                f"not growth_drop={self.growth_drop} and seed_drop={self.seed_drop}."
+            )
+        if not 0 <= self.simplify_tolerance_px <= 1:
+            raise InvalidParameterError(
+                f"simplify_tolerance_px must lie between 0 and 1 pixel, not {self.simplify_tolerance_px}."
+            )
+        if not 0 < self.confirmed_share <= 1:
+            raise InvalidParameterError(
+                f"confirmed_share must lie above 0 and at most at 1, not {self.confirmed_share}."
+            )

@@ -1,0 +1,290 @@
+"""The whole story: a catalogue and a month in, a change map and alerts out."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Protocol
+
+import pandas as pd
+import rasterio
+
+from detector.alerts import Alert, ScanContext, build_alerts, write_features, write_geojson
+from detector.features import patch_features
+from detector.params import PatchParams
+from detector.patches import find_patches
+from tiles.catalog import Catalogue, Found, SkippedScene
+from tiles.change import ChangeMapFiles, ChangeMapWriter, read_changed_pixels, write_item
+from tiles.engine import ChangeParams, Tally, TilePlan, make_change_map
+from tiles.errors import AreaError, NoSceneError, OutputError, SceneReadError
+from tiles.month import Month
+from tiles.plan import first_month_needed, plan_tile
+from tiles.reader import GDAL_OPTIONS, RasterioReader, Reader
+from tiles.scene import Scene
+from tiles.watch import WatchedArea
+
+
+@dataclass(frozen=True)
+class ScanParams:
+    """Parameters of a scan, stage by stage."""
+
+    change: ChangeParams = field(default_factory=ChangeParams)
+    patches: PatchParams = field(default_factory=PatchParams)
+
+
+@dataclass(frozen=True)
+class TileResult:
+    """What came of a tile."""
+
+    plan: TilePlan
+    tally: Tally
+    alerts: tuple[Alert, ...]
+    features: pd.DataFrame
+    skipped: tuple[SkippedScene, ...]
+
+
+@dataclass(frozen=True)
+class ScanResult:
+    """What came of a scan.
+
+    Parameters
+    ----------
+    month
+        What was scanned.
+    tiles
+        Tile by tile.
+    skipped
+        Scenes left out, with reasons.
+    idle_tiles
+        Tiles without a usable scene in the month, with what is known of it.
+    bytes_read
+        Of raster data, as stored.
+    """
+
+    month: Month
+    tiles: tuple[TileResult, ...]
+    skipped: tuple[SkippedScene, ...]
+    idle_tiles: tuple[str, ...]
+    bytes_read: int
+
+    @property
+    def alerts(self) -> list[Alert]:
+        """Alerts of all tiles, by identity."""
+        return sorted((alert for tile in self.tiles for alert in tile.alerts), key=lambda alert: alert.id)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every scene of the catalogue that had something to say was heard."""
+        return not self.idle_tiles and all(skipped.usable for skipped in self.skipped)
+
+    @property
+    def observed_share(self) -> float:
+        """Share of the watched forest that the month's scenes said something of."""
+        watched = sum(tile.tally.watched for tile in self.tiles)
+        return sum(tile.tally.observed for tile in self.tiles) / watched if watched else 0.0
+
+
+class ProgressReport(Protocol):
+    """Called as the work goes on."""
+
+    def __call__(self, tile: str, done: int, total: int) -> None:
+        """Windows done, and in all, of a tile."""
+        ...
+
+
+def scan(
+    catalogue: Catalogue,
+    month: Month,
+    watched: WatchedArea,
+    out: Path,
+    params: ScanParams | None = None,
+    *,
+    today: dt.date,
+    threads: int | None = None,
+    progress: ProgressReport | None = None,
+) -> ScanResult:
+    """Scan a month: read the archive, map the change, find patches, publish alerts.
+
+    The folder `out` then holds ``alerts.geojson``, ``features.parquet``, ``scan.json``, and of each tile the change map
+    and its STAC item; it is touched only once all are written.
+
+    Parameters
+    ----------
+    catalogue
+        Where scenes come from.
+    month
+        What is scanned.
+    watched
+        Forest mask and area of interest.
+    out
+        Folder of the results.
+    params
+        How.
+    today
+        A month after it is refused.
+    threads
+        Decoding and computing threads; as many as processors by default.
+    progress
+        Told how far the work is.
+
+    Raises
+    ------
+    tiles.errors.SylvigieError
+        When the month, the catalogue, the area or the folder will not do; nothing is then left in `out`.
+    """
+    params = params or ScanParams()
+    found = _scenes(catalogue, month, watched, params.change, today)
+    by_tile: dict[str, list[Scene]] = {}
+    for scene in found.scenes:
+        by_tile.setdefault(scene.tile, []).append(scene)
+    reader, results, idle = RasterioReader(), [], []
+    with _beside(out) as folder, rasterio.Env(**GDAL_OPTIONS):
+        for tile, scenes in sorted(by_tile.items()):
+            try:
+                results.append(_scan_tile(tile, scenes, month, watched, folder, params, reader, threads, progress))
+            except NoSceneError as error:
+                idle.append(str(error))
+        if not results:
+            raise NoSceneError(" ".join(idle) or _nothing_found(found, month))
+        if not any(result.tally.watched for result in results):
+            raise AreaError(
+                "No pixel of the scenes is both forest and inside the area of interest: check the two files."
+            )
+        skipped = tuple(found.skipped) + tuple(left for result in results for left in result.skipped)
+        result = ScanResult(month, tuple(results), skipped, tuple(idle), reader.bytes_read)
+        write_geojson(result.alerts, folder / "alerts.geojson")
+        alerts = [alert for tile in results for alert in tile.alerts]
+        write_features(pd.concat([tile.features for tile in results]), alerts, folder / "features.parquet")
+        (folder / "scan.json").write_text(_record(result, catalogue, params), encoding="utf-8")
+    return result
+
+
+def _scan_tile(
+    tile: str,
+    scenes: Sequence[Scene],
+    month: Month,
+    watched: WatchedArea,
+    folder: Path,
+    params: ScanParams,
+    reader: Reader,
+    threads: int | None,
+    progress: ProgressReport | None,
+) -> TileResult:
+    """Scan a tile; begin again without a scene whose pixels turn out unreadable."""
+    broken: list[SkippedScene] = []
+    while True:
+        left_out = {skipped.id for skipped in broken}
+        readable = [scene for scene in scenes if scene.id not in left_out]
+        plan, skipped = plan_tile(tile, readable, month, reader, params.change)
+        files = ChangeMapFiles.under(folder, tile, month)
+        try:
+            with ChangeMapWriter(files, plan.grid) as writer:
+                tally = make_change_map(
+                    plan,
+                    watched.on(plan.grid),
+                    reader,
+                    writer,
+                    params.change,
+                    threads,
+                    None if progress is None else lambda done, total: progress(tile, done, total),
+                )
+            break
+        except SceneReadError as error:
+            broken.append(SkippedScene(error.scene_id, error.reason))
+    write_item(
+        files,
+        plan.grid,
+        tile,
+        month,
+        {"reference": plan.reference, "monitored": plan.monitored},
+        software_version(),
+    )
+    pixels = read_changed_pixels(files)
+    patches = find_patches(pixels, plan.grid, params.patches)
+    features = patch_features(patches, pixels, plan.grid)
+    context = ScanContext(tile, month.last_day, tuple((scene.day, scene.id) for scene in plan.monitored))
+    alerts = build_alerts(patches, features, pixels, plan.grid, context, params.patches)
+    return TileResult(plan, tally, tuple(alerts), features, tuple(broken + skipped))
+
+
+def software_version() -> str:
+    """Version of Sylvigie, as installed."""
+    try:
+        return version("sylvigie")
+    except PackageNotFoundError:
+        return "0+source"
+
+
+def _scenes(catalogue: Catalogue, month: Month, watched: WatchedArea, params: ChangeParams, today: dt.date) -> Found:
+    """Scenes that the scan may need; an error where there is no way to go on."""
+    if month.first_day > today:
+        raise NoSceneError(f"Month {month} has not begun: the newest that can be scanned is {today:%Y-%m}.")
+    first_day = first_month_needed(month, params).first_day
+    found = catalogue.search(first_day, month.last_day, watched.bbox())
+    if any(scene.day >= month.first_day for scene in found.scenes):
+        return found
+    if watched.area is not None and catalogue.search(month.first_day, month.last_day).scenes:
+        raise AreaError("The area of interest lies outside every scene of the month: check its coordinates and CRS.")
+    raise NoSceneError(_nothing_found(found, month))
+
+
+def _nothing_found(found: Found, month: Month) -> str:
+    days = [scene.day for scene in found.scenes]
+    known = f"the newest before it is of {max(days)}" if days else "nor any of the years before"
+    left = f"; {len(found.skipped)} were left out, the first since {found.skipped[0].reason}" if found.skipped else ""
+    return f"The catalogue has no usable scene in {month} ({known}{left})."
+
+
+@contextmanager
+def _beside(out: Path) -> Iterator[Path]:
+    """A folder to write in, beside the wanted one, whose files are put there only when all went well."""
+    out = out.expanduser().absolute()
+    folder = out.parent / f".{out.name}.partial-{os.getpid()}"
+    try:
+        if out.exists() and not out.is_dir():
+            raise OutputError(f"{out} is a file: give a folder for the results.")
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+            out.mkdir(exist_ok=True)
+            # The alerts last: who sees them finds all that they speak of.
+            for path in sorted(folder.iterdir(), key=lambda path: path.name == "alerts.geojson"):
+                path.replace(out / path.name)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    except OSError as error:
+        raise OutputError(f"The results cannot be written to {out} ({error.strerror or error}).") from error
+
+
+def _record(result: ScanResult, catalogue: Catalogue, params: ScanParams) -> str:
+    """The scan's record, as JSON: what was read, left out and seen, and the parameters."""
+    record = {
+        "month": str(result.month),
+        "catalogue": catalogue.href,
+        "sylvigie": software_version(),
+        "complete": result.complete,
+        "bytes_read": result.bytes_read,
+        "observed_share": round(result.observed_share, 4),
+        "alerts": len(result.alerts),
+        "tiles": [
+            {
+                "tile": tile.plan.tile,
+                "grid": str(tile.plan.grid),
+                "scenes_reference": [scene.id for scene in tile.plan.reference],
+                "scenes_monitored": [scene.id for scene in tile.plan.monitored],
+                "pixels": vars(tile.tally),
+            }
+            for tile in result.tiles
+        ],
+        "idle_tiles": list(result.idle_tiles),
+        "scenes_skipped": [asdict(skipped) for skipped in result.skipped],
+        "parameters": asdict(params),
+    }
+    return json.dumps(record, indent=2) + "\n"

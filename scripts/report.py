@@ -1,0 +1,125 @@
+"""What the command says while a scan runs, and once it is done."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from detector.pipeline import ProgressReport, ScanParams, ScanResult, scan
+from tiles.catalog import Catalogue
+from tiles.month import Month
+from tiles.watch import WatchedArea
+
+_PIPE_WIDTH = 130
+"""Columns of the table where no terminal tells how wide it is."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a scan cost: seconds on the clock, and the largest memory of the process in bytes."""
+
+    seconds: float
+    peak_memory_bytes: int
+
+
+def run_with_report(
+    catalogue: Catalogue,
+    month: Month,
+    watched: WatchedArea,
+    out: Path,
+    params: ScanParams,
+    *,
+    today: dt.date,
+    threads: int | None = None,
+) -> tuple[ScanResult, Cost]:
+    """Scan, with a progress bar on a terminal and a JSON line an event elsewhere; see `detector.pipeline.scan`."""
+    started = time.monotonic()
+    with _progress(month) as progress:
+        result = scan(catalogue, month, watched, out, params, today=today, threads=threads, progress=progress)
+    # ru_maxrss is in kilobytes on Linux, in bytes on macOS.
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return result, Cost(time.monotonic() - started, peak)
+
+
+@contextmanager
+def _progress(month: Month) -> Iterator[ProgressReport]:
+    if sys.stderr.isatty():
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            tasks = {}
+
+            def on_bar(tile: str, done: int, total: int) -> None:
+                if tile not in tasks:
+                    tasks[tile] = bar.add_task(f"{tile} {month}", total=total)
+                bar.update(tasks[tile], completed=done)
+
+            yield on_bar
+        return
+
+    def on_line(tile: str, done: int, total: int) -> None:
+        # Ten lines a tile, not one a window: a log is read by people.
+        if done == total or done * 10 // total > (done - 1) * 10 // total:
+            event = {"event": "progress", "month": str(month), "tile": tile, "windows": done, "of": total}
+            print(json.dumps(event), file=sys.stderr, flush=True)
+
+    yield on_line
+
+
+def print_result(result: ScanResult, cost: Cost, out: Path) -> None:
+    """Print the alerts as a table, what was left out, and a line of totals."""
+    console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False)
+    if result.alerts:
+        console.print(_table(result))
+    for skipped in result.skipped:
+        console.print(f"left out: {skipped.id}: {skipped.reason}", markup=False, soft_wrap=True)
+    for idle in result.idle_tiles:
+        console.print(f"left out: {idle}", markup=False, soft_wrap=True)
+    console.print(totals(result, cost), markup=False, soft_wrap=True)
+    console.print(f"Written to {out}: alerts.geojson, features.parquet, scan.json, change maps.", markup=False)
+
+
+def totals(result: ScanResult, cost: Cost) -> str:
+    """One line: alerts and hectares, scenes, forest seen, and what it cost."""
+    scenes = sum(len(tile.plan.scenes) for tile in result.tiles)
+    forest_ha = sum(tile.tally.watched * tile.plan.grid.pixel_m**2 for tile in result.tiles) / 10_000
+    hectares = sum(alert.area_ha for alert in result.alerts)
+    return (
+        f"{result.month}: {len(result.alerts)} alerts, {hectares:.2f} ha (mapped area, uncorrected); "
+        f"{scenes} scenes read, {len(result.skipped)} left out; "
+        f"{result.observed_share:.1%} of {forest_ha:,.0f} ha of forest observed; "
+        f"{cost.seconds:.1f} s, {cost.peak_memory_bytes / 1e6:.0f} MB at most, {result.bytes_read / 1e6:.1f} MB read."
+    )
+
+
+def _table(result: ScanResult) -> Table:
+    table = Table(title=f"Alerts of {result.month}")
+    table.add_column("alert", no_wrap=True)
+    table.add_column("state")
+    for heading in ("ha", "last intact", "first low", "NDVI before", "after", "longitude", "latitude"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for alert in sorted(result.alerts, key=lambda alert: (-alert.area_ha, alert.id)):
+        place = alert.geometry.representative_point()
+        table.add_row(
+            alert.id,
+            alert.state,
+            f"{alert.area_ha:.2f}",
+            str(alert.last_intact or ""),
+            str(alert.first_low),
+            "" if alert.ndvi_before is None else f"{alert.ndvi_before:.2f}",
+            "" if alert.ndvi_after is None else f"{alert.ndvi_after:.2f}",
+            f"{place.x:.5f}",
+            f"{place.y:.5f}",
+        )
+    return table

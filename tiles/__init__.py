@@ -1,0 +1,1 @@
+"""Imagery: catalogues, scenes, the tiling engine with its kernels, change maps."""

@@ -1,0 +1,65 @@
+"""What every archive answers to."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Protocol
+
+from tiles.scene import Scene
+
+
+@dataclass(frozen=True)
+class SkippedScene:
+    """A scene that was left out, and why.
+
+    Parameters
+    ----------
+    id
+        Identifier of the scene in its catalogue.
+    reason
+        Why it was left out, as a phrase.
+    usable
+        Whether nothing is wrong with it: a duplicate of one that was read. A scan that left out scenes which
+        are not usable is incomplete and says so by its exit code.
+    """
+
+    id: str
+    reason: str
+    usable: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """Answer of a catalogue: the scenes to read, oldest first, and those left out."""
+
+    scenes: tuple[Scene, ...]
+    skipped: tuple[SkippedScene, ...]
+
+
+class Catalogue(Protocol):
+    """An archive of Sentinel-2 L2A scenes."""
+
+    href: str
+
+    def search(
+        self,
+        first_day: dt.date,
+        last_day: dt.date,
+        bbox: tuple[float, float, float, float] | None = None,
+    ) -> Found:
+        """Scenes acquired from one day to another, both included.
+
+        Parameters
+        ----------
+        first_day, last_day
+            Days, UTC.
+        bbox
+            West, south, east, north in degrees: only scenes that meet it.
+
+        Raises
+        ------
+        CatalogueError
+            When the catalogue cannot be read, or is empty.
+        """
+        ...

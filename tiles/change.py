@@ -1,0 +1,373 @@
+"""The change map: what it says of a pixel, its files, and how to open them in a notebook."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self, cast
+
+import numpy as np
+import pystac
+import rasterio
+import rasterio.shutil
+import rioxarray
+import shapely
+import xarray as xr
+from numpy.typing import NDArray
+from rasterio.io import DatasetWriter
+from rasterio.windows import Window
+
+from tiles.errors import OutputError
+from tiles.grid import Grid
+from tiles.month import Month
+from tiles.reader import GDAL_OPTIONS
+from tiles.scene import Scene
+
+NO_VALUE = -32_768
+"""No data in the change map's bands."""
+
+EPOCH = dt.date(1970, 1, 1)
+"""Day 0 of the dates in the change map."""
+
+
+class PixelState(IntEnum):
+    """What the scan says of a pixel at the end of the month."""
+
+    NOT_FOREST = 0
+    """Not watched: outside the forest mask or the area of interest."""
+    INTACT = 1
+    """Seen in the month, no open suspicion."""
+    PROVISIONAL = 2
+    """One date says that the forest is lost."""
+    CONFIRMED = 3
+    """Several dates say so."""
+    UNOBSERVED = 4
+    """Nothing could be said in the month: clouds, no leaves, or no reference."""
+
+
+STATE_COLOURS: dict[PixelState, tuple[int, int, int, int]] = {
+    PixelState.NOT_FOREST: (0, 0, 0, 0),
+    PixelState.INTACT: (27, 94, 63, 255),
+    PixelState.PROVISIONAL: (244, 165, 53, 255),
+    PixelState.CONFIRMED: (200, 35, 51, 255),
+    PixelState.UNOBSERVED: (176, 184, 191, 255),
+}
+"""Colours (red, green, blue, alpha) of the state map."""
+
+
+class ChangeBand(NamedTuple):
+    """A band of the change map: its name, unit, scale and meaning."""
+
+    name: str
+    unit: str
+    scale: float
+    description: str
+
+
+CHANGE_BANDS = (
+    ChangeBand("ndvi_before", "1", 1e-4, "NDVI expected of the intact forest, mean over the low dates"),
+    ChangeBand("ndvi_after", "1", 1e-4, "NDVI observed, mean over the low dates"),
+    ChangeBand("ndvi_drop", "1", 1e-4, "ndvi_before minus ndvi_after"),
+    ChangeBand("last_intact", "days since 1970-01-01", 1, "last date on which the forest was intact"),
+    ChangeBand("first_low", "days since 1970-01-01", 1, "first date on which it was lost"),
+    ChangeBand("n_low", "1", 1, "dates that say it is lost"),
+    ChangeBand("n_clear_before", "1", 1, "clear dates before first_low, reference included"),
+    ChangeBand("n_clear_after", "1", 1, "clear dates since first_low"),
+)
+"""Bands of the change map: 16-bit integers, with values in provisional and confirmed pixels only."""
+
+
+@dataclass(frozen=True)
+class ChangedPixels:
+    """The changed (provisional and confirmed) pixels of a tile, by row, then by column.
+
+    Parameters
+    ----------
+    row, col : ndarray of int32, shape (pixels,)
+        Place on the tile's grid.
+    state : ndarray of uint8
+        `PixelState`.
+    ndvi_before, ndvi_after, ndvi_drop : ndarray of float32
+        NDVI; the drop is positive for a loss.
+    last_intact, first_low : ndarray of datetime64[D]
+        The dates that hold the loss between them.
+    n_low, n_clear_before, n_clear_after : ndarray of int16
+        Numbers of dates.
+    """
+
+    row: NDArray[np.int32]
+    col: NDArray[np.int32]
+    state: NDArray[np.uint8]
+    ndvi_before: NDArray[np.float32]
+    ndvi_after: NDArray[np.float32]
+    ndvi_drop: NDArray[np.float32]
+    last_intact: NDArray[np.datetime64]
+    first_low: NDArray[np.datetime64]
+    n_low: NDArray[np.int16]
+    n_clear_before: NDArray[np.int16]
+    n_clear_after: NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class ChangeMapFiles:
+    """Where the files of a tile's change map are."""
+
+    change: Path
+    state: Path
+    item: Path
+
+    @classmethod
+    def under(cls, directory: Path, tile: str, month: Month) -> ChangeMapFiles:
+        """Names of the files of a tile and month in a folder."""
+        stem = f"{tile}_{month}"
+        return cls(directory / f"change_{stem}.tif", directory / f"state_{stem}.tif", directory / f"change_{stem}.json")
+
+
+class ChangeMapWriter:
+    """Takes windows in any order and makes two Cloud-Optimized GeoTIFFs of them.
+
+    Windows without a changed pixel take no room in the change map. Use as a context manager: the files appear when it
+    ends without an error.
+
+    Raises
+    ------
+    OutputError
+        When the disk does not take the files.
+    """
+
+    def __init__(self, files: ChangeMapFiles, grid: Grid) -> None:
+        self._files, self._grid = files, grid
+        self._raw = (files.change.with_suffix(".raw.tif"), files.state.with_suffix(".raw.tif"))
+
+    def __enter__(self) -> Self:
+        rows, cols = self._grid.shape
+        base = {
+            "driver": "GTiff",
+            "width": cols,
+            "height": rows,
+            "crs": self._grid.crs,
+            "transform": self._grid.transform,
+            "tiled": True,
+            "blockxsize": 512,
+            "blockysize": 512,
+            "sparse_ok": True,
+            "bigtiff": "IF_SAFER",
+        }
+        self._change: DatasetWriter = rasterio.open(
+            self._raw[0], "w", **base, count=len(CHANGE_BANDS), dtype="int16", nodata=NO_VALUE, interleave="band"
+        )
+        self._state: DatasetWriter = rasterio.open(self._raw[1], "w", **base, count=1, dtype="uint8", nodata=0)
+        self._change.scales = [band.scale for band in CHANGE_BANDS]
+        self._change.units = [band.unit for band in CHANGE_BANDS]
+        for index, band in enumerate(CHANGE_BANDS, start=1):
+            self._change.set_band_description(index, band.name)
+            self._change.update_tags(index, description=band.description)
+        self._state.set_band_description(1, "state")
+        self._state.update_tags(1, **{f"class_{state.value}": state.name.lower() for state in PixelState})
+        self._state.write_colormap(1, {state.value: colour for state, colour in STATE_COLOURS.items()})
+        return self
+
+    def write(self, window: Window, change: NDArray[np.int16] | None, state: NDArray[np.uint8]) -> None:
+        """Put a window in its place.
+
+        Parameters
+        ----------
+        window
+            Of the tile's grid.
+        change : ndarray of int16, shape (bands, rows, cols), or None
+            `CHANGE_BANDS`; None where no pixel has changed.
+        state : ndarray of uint8, shape (rows, cols)
+            `PixelState`.
+        """
+        if change is not None:
+            self._change.write(change, window=window)
+        self._state.write(state, 1, window=window)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._change.close()
+        self._state.close()
+        try:
+            if kind is None:
+                with rasterio.Env(**GDAL_OPTIONS):
+                    _to_cog(self._raw[0], self._files.change, "NEAREST", predictor="YES")
+                    _to_cog(self._raw[1], self._files.state, "MODE", predictor="NO")
+        except (rasterio.errors.RasterioError, OSError) as problem:
+            raise OutputError(
+                f"The change map cannot be written to {self._files.change.parent} ({problem})."
+            ) from problem
+        finally:
+            for raw in self._raw:
+                raw.unlink(missing_ok=True)
+
+
+def _to_cog(raw: Path, target: Path, resampling: str, predictor: str) -> None:
+    rasterio.shutil.copy(
+        raw,
+        target,
+        driver="COG",
+        compress="DEFLATE",
+        predictor=predictor,
+        blocksize=512,
+        overview_resampling=resampling,
+        sparse_ok="YES",
+        num_threads="ALL_CPUS",
+    )
+
+
+def write_item(
+    files: ChangeMapFiles,
+    grid: Grid,
+    tile: str,
+    month: Month,
+    scenes: Mapping[str, tuple[Scene, ...]],
+    software: str,
+) -> None:
+    """Write the STAC item that describes a change map and names the scenes it was made from.
+
+    Parameters
+    ----------
+    files
+        The change map; the item goes beside it.
+    grid, tile, month
+        What it shows.
+    scenes
+        The scenes used, by what for: ``reference`` and ``monitored``.
+    software
+        Name and version of what made it.
+    """
+    west, south, east, north = grid.bounds_wgs84()
+    item = pystac.Item(
+        id=files.change.stem,
+        geometry=shapely.geometry.mapping(shapely.box(west, south, east, north)),
+        bbox=[west, south, east, north],
+        datetime=None,
+        start_datetime=dt.datetime.combine(month.first_day, dt.time(), dt.UTC),
+        end_datetime=dt.datetime.combine(month.last_day, dt.time(23, 59, 59), dt.UTC),
+        properties={
+            "grid:code": tile if tile.startswith("DEMO") else f"MGRS-{tile}",
+            "proj:code": f"EPSG:{grid.crs.to_epsg()}" if grid.crs.to_epsg() else None,
+            "proj:wkt2": None if grid.crs.to_epsg() else grid.crs.to_wkt(),
+            "proj:shape": list(grid.shape),
+            "proj:transform": list(grid.transform)[:6],
+            "processing:software": {"sylvigie": software},
+            "sylvigie:scenes": {use: [scene.id for scene in used] for use, used in scenes.items()},
+        },
+        stac_extensions=[
+            "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
+            "https://stac-extensions.github.io/processing/v1.2.0/schema.json",
+            "https://stac-extensions.github.io/classification/v2.0.0/schema.json",
+        ],
+    )
+    cog = pystac.MediaType.COG
+    item.add_asset("change", pystac.Asset(files.change.name, "Change map", media_type=cog, roles=["data"]))
+    item.assets["change"].extra_fields["bands"] = [
+        {
+            "name": band.name,
+            "description": band.description,
+            "data_type": "int16",
+            "nodata": NO_VALUE,
+            "unit": band.unit,
+            "raster:scale": band.scale,
+        }
+        for band in CHANGE_BANDS
+    ]
+    item.add_asset("state", pystac.Asset(files.state.name, "State of each pixel", media_type=cog, roles=["data"]))
+    item.assets["state"].extra_fields["classification:classes"] = [
+        {
+            "value": state.value,
+            "name": state.name.lower(),
+            "color_hint": "{:02X}{:02X}{:02X}".format(*STATE_COLOURS[state][:3]),
+            "nodata": state is PixelState.NOT_FOREST,
+        }
+        for state in PixelState
+    ]
+    document = item.to_dict(include_self_link=False, transform_hrefs=False)
+    files.item.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def open_change_map(item: str | Path) -> xr.Dataset:
+    """Open a change map for a notebook.
+
+    Parameters
+    ----------
+    item
+        The map's STAC item: ``change_<tile>_<month>.json``.
+
+    Returns
+    -------
+    xarray.Dataset
+        Variables ``ndvi_before``, ``ndvi_after``, ``ndvi_drop`` (float32, NaN where the pixel has not changed),
+        ``last_intact``, ``first_low`` (datetime64, NaT), ``n_low``, ``n_clear_before``, ``n_clear_after`` (float32,
+        NaN) and ``state`` (uint8, `PixelState`) on coordinates ``y``, ``x``; its CRS by ``.rio.crs``. Values are read
+        when they are asked for.
+
+    Raises
+    ------
+    OutputError
+        When the item or its files are not there.
+    """
+    try:
+        described = json.loads(Path(item).read_text(encoding="utf-8"))
+        folder = Path(item).parent
+        change, state = (
+            cast("xr.DataArray", rioxarray.open_rasterio(folder / described["assets"][name]["href"]))
+            for name in ("change", "state")
+        )
+    except (OSError, KeyError, ValueError, rasterio.errors.RasterioError) as error:
+        raise OutputError(f"No change map can be opened at {item} ({error}).") from error
+    variables: dict[str, Any] = {}
+    for index, band in enumerate(CHANGE_BANDS):
+        layer = change.isel(band=index, drop=True)
+        layer.attrs = {"_FillValue": np.int16(NO_VALUE), "long_name": band.description, "units": band.unit}
+        if band.scale != 1:
+            layer.attrs["scale_factor"] = np.float32(band.scale)
+        variables[band.name] = layer
+    layer = state.isel(band=0, drop=True)
+    layer.attrs = {
+        "long_name": "state of the pixel at the end of the month",
+        "flag_values": np.array([state.value for state in PixelState], np.uint8),
+        "flag_meanings": " ".join(state.name.lower() for state in PixelState),
+    }
+    variables["state"] = layer
+    dataset = xr.decode_cf(xr.Dataset(variables))
+    dataset.attrs = {"title": described["id"], "scenes": json.dumps(described["properties"]["sylvigie:scenes"])}
+    return dataset
+
+
+def read_changed_pixels(files: ChangeMapFiles) -> ChangedPixels:
+    """Read the changed pixels of a change map, block row by block row.
+
+    Memory grows with what has changed, not with the tile.
+    """
+    parts: list[tuple[NDArray[Any], ...]] = []
+    with rasterio.open(files.change) as change, rasterio.open(files.state) as state:
+        step = state.block_shapes[0][0]
+        for top in range(0, state.height, step):
+            window = Window(0, top, state.width, min(step, state.height - top))
+            states = state.read(1, window=window)
+            row, col = np.nonzero((states == PixelState.PROVISIONAL) | (states == PixelState.CONFIRMED))
+            if row.size:
+                left, right = int(col.min()), int(col.max()) + 1
+                bands = change.read(window=Window(left, top, right - left, window.height))
+                parts.append((row + top, col, states[row, col], bands[:, row, col - left]))
+    if parts:
+        row, col, states, values = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
+    else:
+        row = col = states = np.empty(0, np.int32)
+        values = np.empty((len(CHANGE_BANDS), 0), np.int16)
+    scaled = {
+        band.name: value if band.scale == 1 else (value * band.scale).astype(np.float32)
+        for band, value in zip(CHANGE_BANDS, values, strict=True)
+    }
+    for name in ("last_intact", "first_low"):
+        days = scaled[name].astype("datetime64[D]")
+        days[scaled[name] == NO_VALUE] = np.datetime64("NaT")
+        scaled[name] = days
+    return ChangedPixels(row=row.astype(np.int32), col=col.astype(np.int32), state=states.astype(np.uint8), **scaled)

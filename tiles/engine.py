@@ -1,0 +1,414 @@
+"""The tiling engine: window after window, decoding beside computing, in memory that the tile's size does not change.
+
+Two kinds of task share a pool of threads: *masks* (a scene's classification over a row of windows, with the margin
+around clouds) and *windows* (bands of every scene that is clear somewhere in the window, then reference, monitoring
+and states). Each thread has handles and buffers of its own; the kernels release the GIL.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from tiles import kernels
+from tiles.change import CHANGE_BANDS, EPOCH, NO_VALUE, PixelState
+from tiles.clear import CLEAR_CLASSES, OBSCURING_CLASSES, ClearParams, class_bits
+from tiles.grid import Grid
+from tiles.monitor import Monitored, MonitorParams, follow
+from tiles.month import Month
+from tiles.reader import Reader
+from tiles.reference import Reference, ReferenceParams, fit_reference
+from tiles.scene import Band, Scene
+from tiles.watch import WatchedPixels
+
+WINDOW_PX = 1024
+"""Side of a window: a multiple of the blocks of every archive (256, 512, 1024), so that none is decoded twice."""
+
+
+@dataclass(frozen=True)
+class ChangeParams:
+    """Parameters of a change map, stage by stage."""
+
+    clear: ClearParams = field(default_factory=ClearParams)
+    reference: ReferenceParams = field(default_factory=ReferenceParams)
+    monitor: MonitorParams = field(default_factory=MonitorParams)
+
+
+@dataclass(frozen=True)
+class TilePlan:
+    """What is to be read for a tile.
+
+    Parameters
+    ----------
+    tile, month
+        What the change map shows.
+    grid
+        Of the 10 m bands.
+    reference, monitored
+        Scenes of the years before, and of the window in which a loss may have begun; oldest first.
+    pixels_per_class
+        Band pixels along a side of a pixel of the scene classification.
+    """
+
+    tile: str
+    month: Month
+    grid: Grid
+    reference: tuple[Scene, ...]
+    monitored: tuple[Scene, ...]
+    pixels_per_class: int
+
+    @property
+    def scenes(self) -> tuple[Scene, ...]:
+        """All scenes, oldest first."""
+        return self.reference + self.monitored
+
+    @property
+    def days(self) -> list[dt.date]:
+        """Days of `scenes`."""
+        return [scene.day for scene in self.scenes]
+
+
+@dataclass
+class Tally:
+    """What was counted over a tile, in pixels.
+
+    Parameters
+    ----------
+    watched, with_reference, observed
+        Forest pixels watched; with enough clear dates for a reference; of which the month's scenes said something.
+    provisional, confirmed
+        Changed pixels.
+    bands_read, bands_left
+        Windows of a scene whose bands were read, and were not since nothing in them was clear forest.
+    """
+
+    watched: int = 0
+    with_reference: int = 0
+    observed: int = 0
+    provisional: int = 0
+    confirmed: int = 0
+    bands_read: int = 0
+    bands_left: int = 0
+
+    def add(self, other: Tally) -> None:
+        """Add the counts of another window."""
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
+
+class Sink(Protocol):
+    """Where windows go; see `tiles.change.ChangeMapWriter.write`."""
+
+    def write(self, window: Window, change: NDArray[np.int16] | None, state: NDArray[np.uint8]) -> None:
+        """Take a window."""
+        ...
+
+
+def available_threads() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def make_change_map(
+    plan: TilePlan,
+    watched: WatchedPixels,
+    reader: Reader,
+    sink: Sink,
+    params: ChangeParams,
+    threads: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Tally:
+    """Compute a tile's change map.
+
+    Parameters
+    ----------
+    plan
+        What to read.
+    watched
+        Which pixels are watched.
+    reader, sink
+        Where pixels come from and go to.
+    params
+        How.
+    threads
+        Decoding and computing threads; as many as processors by default.
+    progress
+        Called with windows done and windows in all.
+
+    Raises
+    ------
+    SceneReadError
+        When a scene cannot be read: nothing more of it can be used.
+    """
+    return _Engine(plan, watched, reader, sink, params, progress).run(threads or available_threads())
+
+
+@dataclass
+class _Buffers:
+    """Arrays of one thread, used again for each window: fresh memory costs more than the arithmetic."""
+
+    red: NDArray[np.uint16]
+    nir: NDArray[np.uint16]
+    ndvi: NDArray[np.int16]
+    near_infrared: NDArray[np.int16]
+
+
+class _Engine:
+    def __init__(
+        self,
+        plan: TilePlan,
+        watched: WatchedPixels,
+        reader: Reader,
+        sink: Sink,
+        params: ChangeParams,
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
+        self._plan, self._watched, self._reader, self._sink, self._params = plan, watched, reader, sink, params
+        self._progress = progress
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._tally = Tally()
+
+    def run(self, threads: int) -> Tally:
+        rows = _by_row(list(self._plan.grid.windows(WINDOW_PX)))
+        total, done = sum(map(len, rows)), 0
+        with ThreadPoolExecutor(threads, thread_name_prefix="window") as pool:
+            pending: list[Future[None]] = []
+            try:
+                for row in rows:
+                    submitted = self._submit_row(pool, row)
+                    # The next row is in the queue before this one is awaited: no thread runs dry in between.
+                    for future in pending:
+                        future.result()
+                        done += 1
+                        self._report(done, total)
+                    pending = submitted
+                for future in pending:
+                    future.result()
+                    done += 1
+                    self._report(done, total)
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+        return self._tally
+
+    def _report(self, done: int, total: int) -> None:
+        if self._progress is not None:
+            self._progress(done, total)
+
+    def _submit_row(self, pool: ThreadPoolExecutor, row: list[Window]) -> list[Future[None]]:
+        masks = [self._watched.mask(window) for window in row]
+        if not any(mask.any() for mask in masks):
+            return [pool.submit(self._leave_window, window) for window in row]
+        clear = [pool.submit(self._clear_row, scene, row[0]) for scene in self._plan.scenes]
+        return [
+            pool.submit(self._window, window, mask, clear) if mask.any() else pool.submit(self._leave_window, window)
+            for window, mask in zip(row, masks, strict=True)
+        ]
+
+    def _clear_row(self, scene: Scene, window: Window) -> NDArray[np.uint8]:
+        """Where a scene is clear over a whole row of windows, packed to bits along its rows."""
+        size = self._plan.pixels_per_class
+        height, width = (-(-side // size) for side in self._plan.grid.shape)
+        class_m = self._plan.grid.pixel_m * size
+        margin = -int(-self._params.clear.margin_m // class_m)
+        top, bottom = window.row_off // size, -(-(window.row_off + window.height) // size)
+        first, last = max(0, top - margin), min(height, bottom + margin)
+        scl = np.empty((last - first, width), np.uint8)
+        self._reader.read(scene, Band.SCL, Window(0, first, width, last - first), scl)
+        clear = np.empty((bottom - top, width), np.uint8)
+        kernels.clear_mask(scl, top - first, class_bits(CLEAR_CLASSES), class_bits(OBSCURING_CLASSES), margin, clear)
+        return np.packbits(clear, axis=1)
+
+    def _leave_window(self, window: Window) -> None:
+        state = np.full((window.height, window.width), PixelState.NOT_FOREST, np.uint8)
+        with self._lock:
+            self._sink.write(window, None, state)
+
+    def _window(self, window: Window, mask: NDArray[np.bool_], clear: Sequence[Future[NDArray[np.uint8]]]) -> None:
+        plan, params = self._plan, self._params
+        runs, cells = watched_runs(mask, params.monitor.cell_px)
+        ndvi, near_infrared, tally = self._read_series(window, mask, runs, int(cells[-1]), clear)
+        split = len(plan.reference)
+        days = plan.days
+        reference = fit_reference(ndvi[:split], days[:split], params.reference)
+        monitored = follow(ndvi[split:], near_infrared, days[split:], cells, reference, params.monitor)
+        result = _classify(plan, reference, monitored, params.monitor)
+        state, change = _lay_out(mask.shape, runs, result)
+        tally.watched = int(cells[-1])
+        tally.with_reference = int(np.isfinite(reference.lowest).sum())
+        tally.observed = int(result.observed.sum())
+        tally.provisional = int((result.state == PixelState.PROVISIONAL).sum())
+        tally.confirmed = int((result.state == PixelState.CONFIRMED).sum())
+        with self._lock:
+            self._sink.write(window, change, state)
+            self._tally.add(tally)
+
+    def _read_series(
+        self,
+        window: Window,
+        mask: NDArray[np.bool_],
+        runs: NDArray[np.int32],
+        pixels: int,
+        clear: Sequence[Future[NDArray[np.uint8]]],
+    ) -> tuple[NDArray[np.int16], NDArray[np.int16], Tally]:
+        """NDVI of all dates, and near infrared of the monitored ones, of the watched pixels of a window."""
+        plan, buffers = self._plan, self._buffers()
+        split, tally = len(plan.reference), Tally()
+        size = plan.pixels_per_class
+        ndvi = buffers.ndvi[: len(plan.scenes) * pixels].reshape(len(plan.scenes), pixels)
+        near_infrared = buffers.near_infrared[: len(plan.monitored) * pixels].reshape(len(plan.monitored), pixels)
+        red = buffers.red[: mask.size].reshape(mask.shape)
+        nir = buffers.nir[: mask.size].reshape(mask.shape)
+        left = window.col_off // size
+        coarse = _any_block(mask, size)
+        bits = slice(left // 8, -(-(left + coarse.shape[1]) // 8))
+        for index, scene in enumerate(plan.scenes):
+            packed = clear[index].result()
+            here = np.unpackbits(packed[:, bits], axis=1, count=coarse.shape[1])
+            if not (here & coarse).any():
+                ndvi[index] = kernels.MISSING
+                tally.bands_left += 1
+                continue
+            self._reader.read(scene, Band.RED, window, red)
+            self._reader.read(scene, Band.NIR, window, nir)
+            kernels.gather_ndvi(
+                red,
+                nir,
+                here,
+                size,
+                scene.dn_offset,
+                runs,
+                ndvi[index],
+                near_infrared[index - split] if index >= split else near_infrared[0, :0],
+            )
+            tally.bands_read += 1
+        return ndvi, near_infrared, tally
+
+    def _buffers(self) -> _Buffers:
+        buffers: _Buffers | None = getattr(self._local, "buffers", None)
+        if buffers is None:
+            pixels = min(WINDOW_PX, self._plan.grid.shape[0]) * min(WINDOW_PX, self._plan.grid.shape[1])
+            buffers = self._local.buffers = _Buffers(
+                red=np.empty(pixels, np.uint16),
+                nir=np.empty(pixels, np.uint16),
+                ndvi=np.empty(len(self._plan.scenes) * pixels, np.int16),
+                near_infrared=np.empty(len(self._plan.monitored) * pixels, np.int16),
+            )
+        return buffers
+
+
+@dataclass(frozen=True)
+class _WindowResult:
+    """State, bands (bands, pixels), and whether the month said something, of a list of pixels."""
+
+    state: NDArray[np.uint8]
+    bands: NDArray[np.int16]
+    observed: NDArray[np.bool_]
+
+
+def _classify(plan: TilePlan, reference: Reference, monitored: Monitored, params: MonitorParams) -> _WindowResult:
+    """From what each pixel went through to its state at the end of the month."""
+    since_epoch = np.array([(scene.day - EPOCH).days for scene in plan.monitored], np.int32)
+    first_of_month = sum(scene.day < plan.month.first_day for scene in plan.monitored)
+    observed = monitored.last_seen >= first_of_month
+    # A loss needs a date on which the forest was still there: a gap of years is not a felling.
+    open_loss = (monitored.n_low > 0) & (monitored.last_intact >= 0)
+    confirmed = open_loss & (monitored.n_low >= params.confirmations)
+    drop = monitored.ndvi_before - monitored.ndvi_after
+    with np.errstate(invalid="ignore"):
+        provisional = open_loss & ~confirmed & monitored.convincing & (drop >= params.felling_drop)
+    state = np.where(observed, PixelState.INTACT, PixelState.UNOBSERVED).astype(np.uint8)
+    # An unconfirmed suspicion is not intact: nothing certain can be said of it.
+    undecided = open_loss & ~confirmed & ~provisional
+    state[undecided] = PixelState.UNOBSERVED
+    state[provisional] = PixelState.PROVISIONAL
+    state[confirmed] = PixelState.CONFIRMED
+
+    bands = np.full((len(CHANGE_BANDS), state.size), NO_VALUE, np.int16)
+    changed = np.flatnonzero(confirmed | provisional)
+    scale = kernels.NDVI_SCALE
+    before = np.rint(monitored.ndvi_before[changed] * scale)
+    after = np.rint(monitored.ndvi_after[changed] * scale)
+    values = (
+        before,
+        after,
+        before - after,
+        since_epoch[monitored.last_intact[changed]],
+        since_epoch[monitored.first_low[changed]],
+        monitored.n_low[changed],
+        reference.count[changed] + monitored.n_before[changed],
+        monitored.n_after[changed],
+    )
+    for band, value in zip(bands, values, strict=True):
+        band[changed] = value
+    return _WindowResult(state, bands, observed & ~undecided)
+
+
+def _lay_out(
+    shape: tuple[int, int], runs: NDArray[np.int32], result: _WindowResult
+) -> tuple[NDArray[np.uint8], NDArray[np.int16] | None]:
+    """From lists of pixels back to the window: its states, and its bands where something has changed."""
+    state = np.full(shape, PixelState.NOT_FOREST, np.uint8)
+    kernels.scatter(result.state, runs, state)
+    if not ((result.state == PixelState.PROVISIONAL) | (result.state == PixelState.CONFIRMED)).any():
+        return state, None
+    change = np.full((result.bands.shape[0], *shape), NO_VALUE, np.int16)
+    for band, values in zip(change, result.bands, strict=True):
+        kernels.scatter(values, runs, band)
+    return state, change
+
+
+def watched_runs(mask: NDArray[np.bool_], cell_px: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Runs of watched pixels along rows, cell after cell, and where each cell's pixels begin in the list.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (rows, cols)
+        Watched pixels of a window.
+    cell_px
+        Side of a cell.
+
+    Returns
+    -------
+    runs : ndarray of int32, shape (runs, 4)
+        Row, first column, end column, place of the first pixel in the list.
+    cells : ndarray of int64, shape (cells + 1,)
+        Places; the last is the length of the list. A list begins at each cell and ends at the next.
+    """
+    runs: list[NDArray[Any]] = []
+    cells = [0]
+    for top in range(0, mask.shape[0], cell_px):
+        for left in range(0, mask.shape[1], cell_px):
+            part = mask[top : top + cell_px, left : left + cell_px].astype(np.int8)
+            edges = np.diff(part, axis=1, prepend=np.int8(0), append=np.int8(0))
+            row, start = np.nonzero(edges == 1)
+            _, stop = np.nonzero(edges == -1)
+            place = cells[-1] + np.concatenate([[0], np.cumsum(stop - start)])
+            runs.append(np.stack([row + top, start + left, stop + left, place[:-1]], axis=1))
+            cells.append(int(place[-1]))
+    return np.concatenate(runs).astype(np.int32), np.array(cells, np.int64)
+
+
+def _any_block(mask: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
+    """Whether any pixel is True in each square block; the last blocks may be cut."""
+    rows, cols = (-(-side // size) * size for side in mask.shape)
+    padded = np.zeros((rows, cols), bool)
+    padded[: mask.shape[0], : mask.shape[1]] = mask
+    return np.asarray(padded.reshape(rows // size, size, cols // size, size).any(axis=(1, 3)))
+
+
+def _by_row(windows: Sequence[Window]) -> list[list[Window]]:
+    rows: dict[int, list[Window]] = {}
+    for window in windows:
+        rows.setdefault(window.row_off, []).append(window)
+    return list(rows.values())

@@ -1,0 +1,141 @@
+"""What a scene is: one Sentinel-2 L2A acquisition of one tile, and how its numbers become reflectance."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from tiles.errors import SceneError
+
+QUANTIFICATION = 10_000
+"""Digital numbers per unit of reflectance (Sentinel-2 Products Specification Document, L2A)."""
+
+BASELINE_OF_OFFSET = (4, 0)
+"""Processing baseline since which ESA adds 1000 to every digital number (25 January 2022)."""
+
+ESA_OFFSET = -1000
+"""What is to be added to a digital number delivered as ESA does, before dividing by 10,000."""
+
+
+class Band(StrEnum):
+    """The layers of a scene that the scan reads."""
+
+    RED = "red"
+    NIR = "nir"
+    SCL = "scl"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One acquisition of one tile.
+
+    Parameters
+    ----------
+    id
+        Identifier in its catalogue.
+    acquired
+        Moment of the acquisition (UTC).
+    tile
+        Name of the tile, such as ``31TFJ``.
+    hrefs
+        Where each band's raster is: a path or a URL that GDAL opens.
+    dn_offset
+        Added to a digital number before it is divided by `QUANTIFICATION`: 0 or -1000.
+    baseline
+        ESA's processing baseline, such as ``05.11``, where known.
+    datatake
+        The pass that the scene was cut from, as far as the catalogue tells: scenes of one tile that
+        share it show the same moment.
+    """
+
+    id: str
+    acquired: dt.datetime
+    tile: str
+    hrefs: Mapping[Band, str] = field(hash=False)
+    dn_offset: int = 0
+    baseline: str | None = None
+    datatake: str | None = None
+
+    @property
+    def day(self) -> dt.date:
+        """Day of the acquisition (UTC)."""
+        return self.acquired.date()
+
+
+def dn_offset_of(item_id: str, properties: Mapping[str, Any], red_asset: Mapping[str, Any]) -> int:
+    """Decide what is to be added to an item's digital numbers.
+
+    Since baseline 04.00 ESA delivers reflectance * 10000 + 1000. Archives differ in whether they have taken
+    the 1000 away again, and some say so wrongly (design, fact 1). What cannot be decided is refused.
+
+    Parameters
+    ----------
+    item_id
+        For the error's sentence.
+    properties
+        STAC properties: ``s2:processing_baseline`` (or ``processing:version``) and
+        ``earthsearch:boa_offset_applied`` are looked at.
+    red_asset
+        The STAC asset of the red band: its ``raster:bands`` or ``raster:scale``/``raster:offset``.
+
+    Returns
+    -------
+    int
+        0 or -1000.
+
+    Raises
+    ------
+    SceneError
+        When the item's own words contradict each other, or say nothing.
+    """
+    scale, declared = _declared_scaling(red_asset)
+    if scale is not None and round(scale * QUANTIFICATION, 6) != 1:
+        raise SceneError(item_id, f"its red band declares a scale of {scale}, not 0.0001; it is set aside")
+    baseline = parse_baseline(properties)
+    applied = properties.get("earthsearch:boa_offset_applied")
+    if applied is True:
+        return 0
+    if baseline is None:
+        if declared is None:
+            raise SceneError(item_id, "neither a processing baseline nor an offset is given; it is set aside")
+        return declared
+    if baseline < BASELINE_OF_OFFSET:
+        if declared not in (None, 0):
+            raise SceneError(
+                item_id, f"baseline {baseline[0]:02d}.{baseline[1]:02d} has no offset, yet it declares one"
+            )
+        return 0
+    if applied is False:
+        raise SceneError(
+            item_id,
+            "boa_offset_applied is false with a baseline of 04.00 or later, "
+            "which has been said of pixels already shifted; it is set aside",
+        )
+    if declared == 0:
+        raise SceneError(item_id, "its baseline carries an offset of 1000, yet it declares none; it is set aside")
+    return ESA_OFFSET
+
+
+def parse_baseline(properties: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Processing baseline of an item as (major, minor), None where it is not given."""
+    text = properties.get("s2:processing_baseline") or properties.get("processing:version")
+    if text is None:
+        return None
+    major, _, minor = str(text).strip().lstrip("N").partition(".")
+    if not major.isdigit() or not (minor or "0").isdigit():
+        return None
+    return int(major), int(minor or 0)
+
+
+def _declared_scaling(asset: Mapping[str, Any]) -> tuple[float | None, int | None]:
+    """Scale, and offset in digital numbers, that an asset declares."""
+    bands = asset.get("raster:bands") or [{}]
+    scale = bands[0].get("scale", asset.get("raster:scale"))
+    offset = bands[0].get("offset", asset.get("raster:offset"))
+    return (
+        None if scale is None else float(scale),
+        None if offset is None else round(float(offset) * QUANTIFICATION),
+    )

@@ -1,0 +1,140 @@
+"""Which pixels are watched: forest, inside the area of interest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import rasterio
+import rasterio.features
+import shapely
+from numpy.typing import NDArray
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
+
+from tiles.errors import AreaError
+from tiles.grid import Grid
+
+
+@dataclass(frozen=True)
+class WatchedArea:
+    """Forest mask and area of interest of a scan; either may be absent.
+
+    Parameters
+    ----------
+    forest_raster
+        Raster whose non-zero pixels are forest (no data is not).
+    forest, area
+        Polygons, in WGS 84.
+    """
+
+    forest_raster: Path | None = None
+    forest: gpd.GeoSeries | None = None
+    area: gpd.GeoSeries | None = None
+
+    @classmethod
+    def open(cls, forest_mask: Path | None, aoi: Path | None) -> WatchedArea:
+        """Read what the user gave: a raster or polygons for the forest, polygons for the area.
+
+        Raises
+        ------
+        AreaError
+            When a file cannot be read, is empty, or is of the wrong kind.
+        """
+        area = None if aoi is None else _read_polygons(aoi, "area of interest")
+        if forest_mask is None:
+            return cls(area=area)
+        try:
+            with rasterio.open(forest_mask) as dataset:
+                if dataset.crs is None:
+                    raise AreaError(f"The forest mask {forest_mask} has no CRS: give one to the file.")
+            return cls(forest_raster=forest_mask, area=area)
+        except RasterioError:
+            return cls(forest=_read_polygons(forest_mask, "forest mask"), area=area)
+
+    def bbox(self) -> tuple[float, float, float, float] | None:
+        """West, south, east, north of the area of interest in degrees; None without one."""
+        if self.area is None:
+            return None
+        west, south, east, north = self.area.total_bounds
+        return float(west), float(south), float(east), float(north)
+
+    def on(self, grid: Grid) -> WatchedPixels:
+        """Make ready to ask for windows of a grid."""
+        return WatchedPixels(
+            grid,
+            self.forest_raster,
+            None if self.forest is None else list(self.forest.to_crs(grid.crs)),
+            None if self.area is None else list(self.area.to_crs(grid.crs)),
+        )
+
+
+class WatchedPixels:
+    """Watched pixels of one grid, window by window."""
+
+    def __init__(
+        self, grid: Grid, forest_raster: Path | None, forest: list[Any] | None, area: list[Any] | None
+    ) -> None:
+        self._grid = grid
+        self._forest_raster = forest_raster
+        self._forest = None if forest is None else shapely.STRtree(forest)
+        self._area = None if area is None else shapely.STRtree(area)
+
+    def mask(self, window: Window) -> NDArray[np.bool_]:
+        """Which pixels of a window are watched; True for all where neither mask nor area was given."""
+        watched = np.ones((window.height, window.width), bool)
+        for polygons in (self._area, self._forest):
+            if polygons is not None and watched.any():
+                watched &= self._inside(polygons, window)
+        if self._forest_raster is not None and watched.any():
+            watched &= self._forest_pixels(window)
+        return watched
+
+    def _inside(self, polygons: shapely.STRtree, window: Window) -> NDArray[np.bool_]:
+        found = polygons.query(shapely.box(*self._grid.window_bounds(window)))
+        if found.size == 0:
+            return np.zeros((window.height, window.width), bool)
+        burnt = rasterio.features.rasterize(
+            polygons.geometries[np.sort(found)],
+            out_shape=(window.height, window.width),
+            transform=self._grid.window_transform(window),
+            dtype=np.uint8,
+        )
+        return np.asarray(burnt == 1)
+
+    def _forest_pixels(self, window: Window) -> NDArray[np.bool_]:
+        rows, cols = self._grid.shape
+        try:
+            with (
+                rasterio.open(self._forest_raster) as dataset,
+                WarpedVRT(
+                    dataset,
+                    crs=self._grid.crs,
+                    transform=self._grid.transform,
+                    width=cols,
+                    height=rows,
+                    resampling=Resampling.nearest,
+                ) as warped,
+            ):
+                values = warped.read(1, window=window, masked=True)
+        except RasterioError as error:
+            raise AreaError(f"The forest mask {self._forest_raster} cannot be read ({error}).") from error
+        return np.asarray(values.filled(0) != 0)
+
+
+def _read_polygons(path: Path, what: str) -> gpd.GeoSeries:
+    try:
+        frame = gpd.read_file(path)
+    except Exception as error:  # pyogrio raises several kinds, and GDAL's own words are the clearest
+        raise AreaError(f"The {what} {path} cannot be read ({str(error).splitlines()[0]}).") from error
+    frame = frame[~(frame.geometry.isna() | frame.geometry.is_empty)]
+    if frame.empty or frame.crs is None:
+        raise AreaError(f"The {what} {path} holds no polygon with a CRS: give polygons, or a raster for forest.")
+    if not frame.geom_type.isin(["Polygon", "MultiPolygon"]).all():
+        raise AreaError(f"The {what} {path} holds {', '.join(sorted(set(frame.geom_type)))}: give polygons.")
+    return frame.geometry.to_crs("EPSG:4326")
