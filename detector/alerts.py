@@ -211,7 +211,7 @@ def _identities(
     ids = [""] * len(patches)
     taken: set[str] = set()
     for i in sorted(range(len(patches)), key=anchors.__getitem__):
-        x, y = grid.transform @ (float(pixels.col[anchors[i]]) + 0.5, float(pixels.row[anchors[i]]) + 0.5)
+        x, y = grid.centre_of(int(pixels.row[anchors[i]]), int(pixels.col[anchors[i]]))
         day = first_low[i].item().strftime("%Y%m%d")
         draw = 0
         while not ids[i] or ids[i] in taken:

@@ -315,28 +315,26 @@ def open_change_map(item: str | Path) -> xr.Dataset:
     """
     try:
         described = json.loads(Path(item).read_text(encoding="utf-8"))
-        folder = Path(item).parent
         change, state = (
-            cast("xr.DataArray", rioxarray.open_rasterio(folder / described["assets"][name]["href"]))
-            for name in ("change", "state")
+            cast("xr.Dataset", rioxarray.open_rasterio(Path(item).parent / asset["href"], band_as_variable=True))
+            for asset in (described["assets"]["change"], described["assets"]["state"])
         )
     except (OSError, KeyError, ValueError, rasterio.errors.RasterioError) as error:
         raise OutputError(f"No change map can be opened at {item} ({error}).") from error
-    variables: dict[str, Any] = {}
-    for index, band in enumerate(CHANGE_BANDS):
-        layer = change.isel(band=index, drop=True)
+    variables: dict[str, xr.DataArray] = {}
+    for index, band in enumerate(CHANGE_BANDS, start=1):
+        layer = change[f"band_{index}"]
         layer.attrs = {"_FillValue": np.int16(NO_VALUE), "long_name": band.description, "units": band.unit}
         if band.scale != 1:
             layer.attrs["scale_factor"] = np.float32(band.scale)
         variables[band.name] = layer
-    layer = state.isel(band=0, drop=True)
-    layer.attrs = {
+    states = state["band_1"]
+    states.attrs = {
         "long_name": "state of the pixel at the end of the month",
-        "flag_values": np.array([state.value for state in PixelState], np.uint8),
-        "flag_meanings": " ".join(state.name.lower() for state in PixelState),
+        "flag_values": np.array([value.value for value in PixelState], np.uint8),
+        "flag_meanings": " ".join(value.name.lower() for value in PixelState),
     }
-    variables["state"] = layer
-    dataset = xr.decode_cf(xr.Dataset(variables))
+    dataset = xr.decode_cf(xr.Dataset({**variables, "state": states}))
     dataset.attrs = {"title": described["id"], "scenes": json.dumps(described["properties"]["sylvigie:scenes"])}
     return dataset
 

@@ -61,6 +61,11 @@ class Grid:
         col, row = window.col_off, window.row_off
         return Affine(a, b, c + a * col + b * row, d, e, f + d * col + e * row)
 
+    def centre_of(self, row: int, col: int) -> tuple[float, float]:
+        """(x, y) of the centre of a pixel."""
+        a, b, c, d, e, f = self.transform[:6]
+        return a * (col + 0.5) + b * (row + 0.5) + c, d * (col + 0.5) + e * (row + 0.5) + f
+
     def window_bounds(self, window: Window) -> tuple[float, float, float, float]:
         """Left, bottom, right, top of a window."""
         left, top = window.col_off, window.row_off

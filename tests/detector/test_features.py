@@ -32,7 +32,7 @@ def features_of(pixels: ChangedPixels, grid: Grid = LAEA, params: PatchParams = 
 
 
 def largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    labels = label(mask, connectivity=2)  # type: ignore[no-untyped-call]
+    labels = label(mask, connectivity=2)
     return np.asarray(labels == np.argmax(np.bincount(labels.ravel())[1:]) + 1)
 
 
@@ -133,7 +133,7 @@ def test_elongation_is_that_of_skimage_for_square_pixels(seed: int) -> None:
     mask = largest(blob(seed))
     pixels = changed(mask)
     (patch,) = find_patches(pixels, LAEA, ANY_SIZE)
-    (region,) = regionprops(patch.mask.astype(np.uint8))  # type: ignore[no-untyped-call]
+    (region,) = regionprops(patch.mask.astype(np.uint8))
     # skimage takes pixels for points; ours are squares, each with a variance of 1/12 along both axes.
     minor, major = (axis**2 / 16 + 1 / 12 for axis in (region.axis_minor_length, region.axis_major_length))
     expected = 1 - math.sqrt(minor / major)

@@ -51,7 +51,7 @@ def test_simplified_outline_is_valid_and_within_the_tolerance(mask: NDArray[np.b
 
 @pytest.mark.parametrize("seed", range(20))
 def test_simplification_of_blobs_keeps_the_area(seed: int) -> None:
-    labels = label(blob(seed), connectivity=2)  # type: ignore[no-untyped-call]
+    labels = label(blob(seed), connectivity=2)
     mask = labels == np.argmax(np.bincount(labels.ravel())[1:]) + 1
     exact = trace_masks([mask], [(0, 0)])
     (simpler,) = simplify(exact, 0.5)

@@ -116,7 +116,9 @@ def monitor(
     """
     dates, pixels = ndvi.shape
     cell_of = np.searchsorted(cells, np.arange(pixels), side="right") - 1
-    told = {name: np.zeros(pixels, np.int64) for name in ("n_low", "n_intact", "n_before", "n_after", "alone")}
+    told: dict[str, NDArray[Any]] = {
+        name: np.zeros(pixels, np.int64) for name in ("n_low", "n_intact", "n_before", "n_after", "alone")
+    }
     told.update({name: np.full(pixels, -1, np.int64) for name in ("last_intact", "first_low", "last_seen")})
     told.update({name: np.zeros(pixels) for name in ("before", "after", "level")})
     for pixel in range(pixels):
