@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
-import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -182,7 +181,11 @@ def _scan_tile(
     while True:
         left_out = {skipped.id for skipped in broken}
         readable = [scene for scene in scenes if scene.id not in left_out]
-        plan, skipped = plan_tile(tile, readable, month, reader, params.change)
+        try:
+            plan, skipped = plan_tile(tile, readable, month, reader, params.change)
+        except NoSceneError as error:
+            named = "; ".join(f"{left.id} was left out, since {left.reason}" for left in broken)
+            raise NoSceneError(str(error).removesuffix(".") + (f"; {named}." if named else ".")) from error
         files = ChangeMapFiles.under(folder, tile, month)
         try:
             with ChangeMapWriter(files, plan.grid) as writer:
@@ -246,21 +249,26 @@ def _nothing_found(found: Found, month: Month) -> str:
 def _beside(out: Path) -> Iterator[Path]:
     """A folder to write in, beside the wanted one, whose files are put there only when all went well."""
     out = out.expanduser().absolute()
-    folder = out.parent / f".{out.name}.partial-{os.getpid()}"
+    made = [parent for parent in out.parents if not parent.exists()]
     try:
         if out.exists() and not out.is_dir():
             raise OutputError(f"{out} is a file: give a folder for the results.")
-        folder.mkdir(parents=True)
-        try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        # A name of its own, that no killed scan has left there.
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}.partial-", dir=out.parent) as name:
+            folder = Path(name)
             yield folder
             out.mkdir(exist_ok=True)
             # The alerts last: who sees them finds all that they speak of.
             for path in sorted(folder.iterdir(), key=lambda path: path.name == "alerts.geojson"):
                 path.replace(out / path.name)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:
         raise OutputError(f"The results cannot be written to {out} ({error.strerror or error}).") from error
+    finally:
+        # Folders that were made on the way, and hold nothing, are not left behind.
+        with suppress(OSError):
+            for parent in made:
+                parent.rmdir()
 
 
 def _record(result: ScanResult, catalogue: Catalogue, params: ScanParams) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -76,6 +77,8 @@ def demo(
 
 def main() -> None:
     """Run the command; what is wrong is said in one sentence."""
+    # Rasters without a place are refused with a reason of our own.
+    warnings.filterwarnings("ignore", message="Dataset has no geotransform")
     try:
         app()
     except SylvigieError as error:

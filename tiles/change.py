@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Self, cast
 import numpy as np
 import pystac
 import rasterio
+import rasterio.errors
 import rasterio.shutil
 import rioxarray
 import shapely
@@ -128,6 +129,9 @@ class ChangeMapFiles:
         return cls(directory / f"change_{stem}.tif", directory / f"state_{stem}.tif", directory / f"change_{stem}.json")
 
 
+_CANNOT_WRITE = (rasterio.errors.RasterioError, OSError)
+
+
 class ChangeMapWriter:
     """Takes windows in any order and makes two Cloud-Optimized GeoTIFFs of them.
 
@@ -145,6 +149,13 @@ class ChangeMapWriter:
         self._raw = (files.change.with_suffix(".raw.tif"), files.state.with_suffix(".raw.tif"))
 
     def __enter__(self) -> Self:
+        try:
+            self._open()
+        except _CANNOT_WRITE as problem:
+            raise self._refusal(problem) from problem
+        return self
+
+    def _open(self) -> None:
         rows, cols = self._grid.shape
         base = {
             "driver": "GTiff",
@@ -170,7 +181,6 @@ class ChangeMapWriter:
         self._state.set_band_description(1, "state")
         self._state.update_tags(1, **{f"class_{state.value}": state.name.lower() for state in PixelState})
         self._state.write_colormap(1, {state.value: colour for state, colour in STATE_COLOURS.items()})
-        return self
 
     def write(self, window: Window, change: NDArray[np.int16] | None, state: NDArray[np.uint8]) -> None:
         """Put a window in its place.
@@ -184,27 +194,33 @@ class ChangeMapWriter:
         state : ndarray of uint8, shape (rows, cols)
             `PixelState`.
         """
-        if change is not None:
-            self._change.write(change, window=window)
-        self._state.write(state, 1, window=window)
+        try:
+            if change is not None:
+                self._change.write(change, window=window)
+            self._state.write(state, 1, window=window)
+        except _CANNOT_WRITE as problem:
+            raise self._refusal(problem) from problem
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._change.close()
-        self._state.close()
+        whole = False
         try:
+            self._change.close()
+            self._state.close()
             if kind is None:
                 with rasterio.Env(**GDAL_OPTIONS):
                     _to_cog(self._raw[0], self._files.change, "NEAREST", predictor="YES")
                     _to_cog(self._raw[1], self._files.state, "MODE", predictor="NO")
-        except (rasterio.errors.RasterioError, OSError) as problem:
-            raise OutputError(
-                f"The change map cannot be written to {self._files.change.parent} ({problem})."
-            ) from problem
+                whole = True
+        except _CANNOT_WRITE as problem:
+            raise self._refusal(problem) from problem
         finally:
-            for raw in self._raw:
-                raw.unlink(missing_ok=True)
+            for path in self._raw if whole else (*self._raw, self._files.change, self._files.state):
+                path.unlink(missing_ok=True)
+
+    def _refusal(self, problem: Exception) -> OutputError:
+        return OutputError(f"The change map cannot be written to {self._files.change.parent} ({problem}).")
 
 
 def _to_cog(raw: Path, target: Path, resampling: str, predictor: str) -> None:
@@ -243,6 +259,7 @@ def write_item(
         Name and version of what made it.
     """
     west, south, east, north = grid.bounds_wgs84()
+    code = grid.crs.to_epsg()
     item = pystac.Item(
         id=files.change.stem,
         geometry=shapely.geometry.mapping(shapely.box(west, south, east, north)),
@@ -252,15 +269,16 @@ def write_item(
         end_datetime=dt.datetime.combine(month.last_day, dt.time(23, 59, 59), dt.UTC),
         properties={
             "grid:code": tile if tile.startswith("DEMO") else f"MGRS-{tile}",
-            "proj:code": f"EPSG:{grid.crs.to_epsg()}" if grid.crs.to_epsg() else None,
-            "proj:wkt2": None if grid.crs.to_epsg() else grid.crs.to_wkt(),
+            **({"proj:code": f"EPSG:{code}"} if code else {"proj:code": None, "proj:wkt2": grid.crs.to_wkt()}),
             "proj:shape": list(grid.shape),
             "proj:transform": list(grid.transform)[:6],
             "processing:software": {"sylvigie": software},
             "sylvigie:scenes": {use: [scene.id for scene in used] for use, used in scenes.items()},
         },
         stac_extensions=[
+            "https://stac-extensions.github.io/grid/v1.1.0/schema.json",
             "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
+            "https://stac-extensions.github.io/raster/v2.0.0/schema.json",
             "https://stac-extensions.github.io/processing/v1.2.0/schema.json",
             "https://stac-extensions.github.io/classification/v2.0.0/schema.json",
         ],

@@ -270,12 +270,13 @@ class _Engine:
         red = buffers.red[: mask.size].reshape(mask.shape)
         nir = buffers.nir[: mask.size].reshape(mask.shape)
         left = window.col_off // size
-        coarse = _any_block(mask, size)
+        coarse = np.empty((-(-mask.shape[0] // size), -(-mask.shape[1] // size)), np.uint8)
+        kernels.any_in_blocks(mask, size, coarse)
         bits = slice(left // 8, -(-(left + coarse.shape[1]) // 8))
         for index, scene in enumerate(plan.scenes):
             packed = clear[index].result()
             here = np.unpackbits(packed[:, bits], axis=1, count=coarse.shape[1])
-            if not (here & coarse).any():
+            if not kernels.meet(here, coarse):
                 ndvi[index] = kernels.MISSING
                 tally.bands_left += 1
                 continue
@@ -339,7 +340,7 @@ def _classify(plan: TilePlan, reference: Reference, monitored: Monitored, params
     scale = kernels.NDVI_SCALE
     before = np.rint(monitored.ndvi_before[changed] * scale)
     after = np.rint(monitored.ndvi_after[changed] * scale)
-    values = (
+    values: tuple[NDArray[Any], ...] = (
         before,
         after,
         before - after,
@@ -385,26 +386,12 @@ def watched_runs(mask: NDArray[np.bool_], cell_px: int) -> tuple[NDArray[np.int3
     cells : ndarray of int64, shape (cells + 1,)
         Places; the last is the length of the list. A list begins at each cell and ends at the next.
     """
-    runs: list[NDArray[Any]] = []
-    cells = [0]
-    for top in range(0, mask.shape[0], cell_px):
-        for left in range(0, mask.shape[1], cell_px):
-            part = mask[top : top + cell_px, left : left + cell_px].astype(np.int8)
-            edges = np.diff(part, axis=1, prepend=np.int8(0), append=np.int8(0))
-            row, start = np.nonzero(edges == 1)
-            _, stop = np.nonzero(edges == -1)
-            place = cells[-1] + np.concatenate([[0], np.cumsum(stop - start)])
-            runs.append(np.stack([row + top, start + left, stop + left, place[:-1]], axis=1))
-            cells.append(int(place[-1]))
-    return np.concatenate(runs).astype(np.int32), np.array(cells, np.int64)
-
-
-def _any_block(mask: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
-    """Whether any pixel is True in each square block; the last blocks may be cut."""
-    rows, cols = (-(-side // size) * size for side in mask.shape)
-    padded = np.zeros((rows, cols), bool)
-    padded[: mask.shape[0], : mask.shape[1]] = mask
-    return np.asarray(padded.reshape(rows // size, size, cols // size, size).any(axis=(1, 3)))
+    rows, cols = mask.shape
+    across, down = -(-cols // cell_px), -(-rows // cell_px)
+    # Every second pixel of a row, in each cell that it crosses, is the most that can begin a run.
+    runs = np.empty((rows * (cols // 2 + across), 4), np.int32)
+    cells = np.empty(across * down + 1, np.int64)
+    return runs[: kernels.find_runs(mask, cell_px, runs, cells)], cells
 
 
 def _by_row(windows: Sequence[Window]) -> list[list[Window]]:

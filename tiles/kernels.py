@@ -181,13 +181,21 @@ def _change_row(
 
 @njit(cache=True, nogil=True)
 def _both_clear(
-    scl_before: NDArray[np.uint8], scl_after: NDArray[np.uint8], table: NDArray[np.uint8], out: NDArray[np.uint8]
+    scl_before: NDArray[np.uint8], scl_after: NDArray[np.uint8], clear_classes: int, out: NDArray[np.uint8]
 ) -> None:
     """One row: 1 where both classes are clear, each value of SCL spread over the pixels that it covers."""
-    both = np.empty(scl_before.size, np.uint8)
-    for col in range(scl_before.size):
-        both[col] = table[scl_before[col]] & table[scl_after[col]]
-    _spread(both, out.size // max(1, both.size), out)
+    wanted = np.uint32(clear_classes)
+    size = out.size // max(1, scl_before.size)
+    if size == 2:
+        # Every Sentinel-2 scene: one number of two bytes fills both pixels of a class.
+        pairs = out.view(np.uint16)
+        for col in range(pairs.size):
+            both = (wanted >> np.uint32(scl_before[col] & 31)) & (wanted >> np.uint32(scl_after[col] & 31))
+            pairs[col] = np.uint16((both & np.uint32(1)) * np.uint32(0x0101))
+    else:
+        for col in range(scl_before.size):
+            both = (wanted >> np.uint32(scl_before[col] & 31)) & (wanted >> np.uint32(scl_after[col] & 31))
+            out[size * col : size * (col + 1)] = np.uint8(both & np.uint32(1))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -200,7 +208,7 @@ def ndvi_change(
     nir_after: NDArray[np.uint16],
     scl_after: NDArray[np.uint8],
     offset_after: int,
-    clear: NDArray[np.uint8],
+    clear_classes: int,
     out: NDArray[np.int16],
 ) -> None:
     """NDVI of one date minus that of an earlier one, in one pass over both.
@@ -213,8 +221,8 @@ def ndvi_change(
         Scene classification.
     offset_before, offset_after
         Added to digital numbers before they are reflectance * 10000.
-    clear : uint8, shape (256,)
-        1 for the classes of SCL that are clear.
+    clear_classes
+        Set of classes, a bit each.
     out : int16, shape (rows, cols)
         Written: change * 10000, -20000 to 20000 (negative is a loss), `MISSING` where either date is not clear,
         has no data, or a sum of reflectances that is not positive.
@@ -223,7 +231,7 @@ def ndvi_change(
     both = np.empty(out.shape[1], np.uint8)
     for row in range(out.shape[0]):
         if row % rows_per_class == 0:
-            _both_clear(scl_before[row // rows_per_class], scl_after[row // rows_per_class], clear, both)
+            _both_clear(scl_before[row // rows_per_class], scl_after[row // rows_per_class], clear_classes, both)
         _change_row(
             red_before[row], nir_before[row], red_after[row], nir_after[row], both, offset_before, offset_after,
             out[row],
@@ -240,14 +248,14 @@ def ndvi_change_parallel(
     nir_after: NDArray[np.uint16],
     scl_after: NDArray[np.uint8],
     offset_after: int,
-    clear: NDArray[np.uint8],
+    clear_classes: int,
     out: NDArray[np.int16],
 ) -> None:
     """`ndvi_change` of arrays in memory by all threads. Not for use inside a thread of the engine."""
     rows_per_class = max(1, out.shape[0] // max(1, scl_before.shape[0]))
     for coarse in prange(scl_before.shape[0]):
         both = np.empty(out.shape[1], np.uint8)
-        _both_clear(scl_before[coarse], scl_after[coarse], clear, both)
+        _both_clear(scl_before[coarse], scl_after[coarse], clear_classes, both)
         for row in range(coarse * rows_per_class, (coarse + 1) * rows_per_class):
             _change_row(
                 red_before[row], nir_before[row], red_after[row], nir_after[row], both, offset_before, offset_after,
@@ -256,32 +264,121 @@ def ndvi_change_parallel(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _solve(gram: NDArray[np.float64], right: NDArray[np.float64], order: int, out: NDArray[np.float64]) -> bool:
-    """Solve a symmetric positive system, its lower triangle packed by rows, by Cholesky's method."""
-    low = np.empty(gram.size, np.float64)
+def _factor(gram: NDArray[np.float64], order: int, low: NDArray[np.float64]) -> bool:
+    """Cholesky's factor of a symmetric positive matrix, both as lower triangles packed by rows; False: it has none."""
     for i in range(order):
+        row = i * (i + 1) // 2
         for j in range(i + 1):
-            total = gram[i * (i + 1) // 2 + j]
+            other = j * (j + 1) // 2
+            total = gram[row + j]
             for k in range(j):
-                total -= low[i * (i + 1) // 2 + k] * low[j * (j + 1) // 2 + k]
-            if i == j:
-                # Relative to its own diagonal: below that, rounding is all that is left of it.
-                if total <= 1e-10 * gram[i * (i + 1) // 2 + i] or total <= 0.0:
-                    return False
-                low[i * (i + 1) // 2 + i] = math.sqrt(total)
+                total -= low[row + k] * low[other + k]
+            if i != j:
+                low[row + j] = total * low[other + j]
+            # Relative to its own diagonal: below that, rounding is all that is left of it.
+            elif total > 1e-10 * gram[row + i]:
+                # Inverted, since it is divided by again and again.
+                low[row + i] = 1.0 / math.sqrt(total)
             else:
-                low[i * (i + 1) // 2 + j] = total / low[j * (j + 1) // 2 + j]
+                return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _substitute(low: NDArray[np.float64], right: NDArray[np.float64], order: int, out: NDArray[np.float64]) -> None:
+    """Solve a system by the factor of `_factor`."""
     for i in range(order):
         total = right[i]
         for k in range(i):
             total -= low[i * (i + 1) // 2 + k] * out[k]
-        out[i] = total / low[i * (i + 1) // 2 + i]
+        out[i] = total * low[i * (i + 1) // 2 + i]
     for i in range(order - 1, -1, -1):
         total = out[i]
         for k in range(i + 1, order):
             total -= low[k * (k + 1) // 2 + i] * out[k]
-        out[i] = total / low[i * (i + 1) // 2 + i]
-    return True
+        out[i] = total * low[i * (i + 1) // 2 + i]
+
+
+@njit(cache=True, nogil=True)
+def _products(design: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of each date, what it adds to the normal equations: lower triangle packed by rows."""
+    dates, terms = design.shape
+    products = np.empty((dates, terms * (terms + 1) // 2), np.float64)
+    for date in range(dates):
+        for i in range(terms):
+            for j in range(i + 1):
+                products[date, i * (i + 1) // 2 + j] = design[date, i] * design[date, j]
+    return products
+
+
+@njit(cache=True, nogil=True)
+def _load_series(ndvi: NDArray[np.int16], seen: NDArray[np.float64], values: NDArray[np.float64]) -> tuple[int, bool]:
+    """Take in a pixel's series: ones and NDVI where seen, else zeros; how many, and whether on the dates as before."""
+    count, same = 0, True
+    for date in range(seen.size):
+        here = ndvi[date] != MISSING
+        weight = 1.0 if here else 0.0
+        same &= weight == seen[date]
+        seen[date] = weight
+        values[date] = ndvi[date] * (1.0 / NDVI_SCALE) if here else 0.0
+        count += here
+    return count, same
+
+
+# Sums may be taken in any order here: that is what makes vector instructions of a sum.
+@njit(cache=True, nogil=True, fastmath={"reassoc"})
+def _project(by_term: NDArray[np.float64], values: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+    """Right-hand side of the normal equations."""
+    for term in range(out.size):
+        total, row = 0.0, by_term[term]
+        for date in range(values.size):
+            total += row[date] * values[date]
+        out[term] = total
+
+
+@njit(cache=True, nogil=True)
+def _evaluate(by_term: NDArray[np.float64], solution: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+    """The curve on each date."""
+    out[:] = 0.0
+    for term in range(solution.size):
+        weight, row = solution[term], by_term[term]
+        for date in range(out.size):
+            out[date] += weight * row[date]
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc"})
+def _squares(values: NDArray[np.float64], curve: NDArray[np.float64], inside: NDArray[np.float64]) -> float:
+    """Sum of squared residuals of the dates inside."""
+    total = 0.0
+    for date in range(values.size):
+        residual = values[date] - curve[date]
+        total += inside[date] * residual * residual
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _leave_out(
+    low: float,
+    most: int,
+    values: NDArray[np.float64],
+    curve: NDArray[np.float64],
+    design: NDArray[np.float64],
+    products: NDArray[np.float64],
+    inside: NDArray[np.float64],
+    gram: NDArray[np.float64],
+    right: NDArray[np.float64],
+) -> int:
+    """Take the dates whose residual is under `low` out of the normal equations, `most` at the most; how many."""
+    count = 0
+    for date in range(values.size):
+        if values[date] - curve[date] < low and inside[date] != 0.0 and count < most:
+            inside[date] = 0.0
+            count += 1
+            for k in range(gram.size):
+                gram[k] -= products[date, k]
+            for k in range(right.size):
+                right[k] -= design[date, k] * values[date]
+    return count
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -321,81 +418,68 @@ def fit_harmonics(
         Written: how many dates were seen.
     """
     dates, terms = design.shape
-    products = np.empty((dates, terms * (terms + 1) // 2), np.float64)
-    for date in range(dates):
-        for i in range(terms):
-            for j in range(i + 1):
-                products[date, i * (i + 1) // 2 + j] = design[date, i] * design[date, j]
-    gram = np.empty(products.shape[1], np.float64)
-    right = np.empty(terms, np.float64)
-    solution = np.empty(terms, np.float64)
-    values = np.empty(dates, np.float64)
-    when = np.empty(dates, np.int32)
-    out_of_fit = np.empty(dates, np.bool_)
+    products, by_term = _products(design), design.T.copy()
+    seen, inside, values, curve = np.zeros(dates), np.empty(dates), np.empty(dates), np.empty(dates)
+    whole, gram = np.zeros(products.shape[1]), np.empty(products.shape[1])
+    whole_factor, factor = np.empty(gram.size), np.empty(gram.size)
+    right, solution = np.empty(terms), np.empty(terms)
+    solvable = False
     for pixel in range(ndvi.shape[1]):
-        n = 0
-        gram[:] = 0.0
-        right[:] = 0.0
-        for date in range(dates):
-            raw = ndvi[date, pixel]
-            if raw == MISSING:
-                continue
-            value = raw / NDVI_SCALE
-            when[n], values[n], out_of_fit[n] = date, value, False
-            n += 1
-            for k in range(gram.size):
-                gram[k] += products[date, k]
-            for k in range(terms):
-                right[k] += design[date, k] * value
+        n, same = _load_series(ndvi[:, pixel], seen, values)
         count[pixel] = n
-        for k in range(1, terms):
-            gram[k * (k + 1) // 2 + k] += ridge
-        fitted = n >= min_observations and _solve(gram, right, terms, solution)
-        kept = n
-        for _ in range(trims):
-            if not fitted or kept <= terms:
-                break
-            squares = 0.0
-            for k in range(n):
-                if not out_of_fit[k]:
-                    residual = values[k]
-                    for term in range(terms):
-                        residual -= design[when[k], term] * solution[term]
-                    squares += residual * residual
-            limit = -max(trim_sigma * math.sqrt(squares / (kept - terms)), trim_floor)
-            left_out = 0
-            for k in range(n):
-                residual = values[k]
-                for term in range(terms):
-                    residual -= design[when[k], term] * solution[term]
-                if not out_of_fit[k] and residual < limit and kept - left_out > min_observations:
-                    out_of_fit[k] = True
-                    left_out += 1
-                    for j in range(gram.size):
-                        gram[j] -= products[when[k], j]
-                    for j in range(terms):
-                        right[j] -= design[when[k], j] * values[k]
-            if left_out == 0:
-                break
-            kept -= left_out
-            fitted = _solve(gram, right, terms, solution)
-        highest = -math.inf
-        for k in range(n):
-            level = 0.0
-            for term in range(terms):
-                level += design[when[k], term] * solution[term]
-            highest = max(highest, level)
-        peak[pixel] = highest if fitted else math.nan
+        # Clouds are larger than pixels: neighbours are mostly seen on the same dates, and share their equations.
+        if not same:
+            whole[:] = 0.0
+            for date in range(dates):
+                if seen[date] != 0.0:
+                    for k in range(whole.size):
+                        whole[k] += products[date, k]
+            for k in range(1, terms):
+                whole[k * (k + 1) // 2 + k] += ridge
+            solvable = n >= min_observations and _factor(whole, terms, whole_factor)
+        fitted = solvable
+        if fitted:
+            _project(by_term, values, right)
+            _substitute(whole_factor, right, terms, solution)
+            _evaluate(by_term, solution, curve)
+            inside[:], gram[:], kept = seen, whole, n
+            for _ in range(trims):
+                if kept <= terms:
+                    break
+                error = math.sqrt(_squares(values, curve, inside) / (kept - terms))
+                low, most = -max(trim_sigma * error, trim_floor), kept - min_observations
+                left_out = _leave_out(low, most, values, curve, design, products, inside, gram, right)
+                if left_out == 0:
+                    break
+                kept -= left_out
+                fitted = _factor(gram, terms, factor)
+                if not fitted:
+                    break
+                _substitute(factor, right, terms, solution)
+                _evaluate(by_term, solution, curve)
+        peak[pixel] = _highest(curve, seen) if fitted else math.nan
         for term in range(terms):
             coefficients[term, pixel] = solution[term] if fitted else math.nan
 
 
 @njit(cache=True, nogil=True)
-def _expect(coefficients: NDArray[np.float32], terms: NDArray[np.float32], out: NDArray[np.float32]) -> None:
-    """The seasonal curve of some pixels on one date."""
+def _highest(curve: NDArray[np.float64], seen: NDArray[np.float64]) -> float:
+    """Highest value of a curve on the dates that were seen."""
+    highest = -math.inf
+    for date in range(curve.size):
+        level = curve[date] if seen[date] != 0.0 else -math.inf
+        highest = level if level > highest else highest
+    return highest
+
+
+@njit(cache=True, nogil=True)
+def _expect(
+    coefficients: NDArray[np.float32], start: int, terms: NDArray[np.float32], out: NDArray[np.float32]
+) -> None:
+    """The seasonal curve of the pixels from `start` on one date."""
     out[:] = 0.0
     for term in range(terms.size):
-        weight, row = terms[term], coefficients[term]
+        weight, row = terms[term], coefficients[term, start : start + out.size]
         for pixel in range(out.size):
             out[pixel] += weight * row[pixel]
 
@@ -440,7 +524,7 @@ def anomaly_histograms(
         curves, least = coefficients[:, part].copy(), lowest[part].copy()
         expected = np.empty(least.size, np.float32)
         for date in range(ndvi.shape[0]):
-            _expect(curves, design[date], expected)
+            _expect(curves, 0, design[date], expected)
             raw, nir = ndvi[date, part], near_infrared[date, part]
             counted, leveled = anomalies[date, cell], levels[date, cell]
             for pixel in range(expected.size):
@@ -507,38 +591,41 @@ def monitor(
         Read and written: over the lows, the sums of the expected NDVI and of the observed; and the near infrared of
         the last intact date, in units of its `nir_level`.
     """
-    buffer = np.empty(_CHUNK, np.float32)
+    curve, drop, mark = np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.uint8)
     for cell in range(cells.size - 1):
         for start in range(cells[cell], cells[cell + 1], _CHUNK):
-            part = slice(start, min(start + _CHUNK, cells[cell + 1]))
+            size = min(_CHUNK, cells[cell + 1] - start)
             for date in range(ndvi.shape[0]):
                 if usable[date, cell]:
-                    expected = buffer[: part.stop - part.start]
-                    _expect(coefficients[:, part], design[date], expected)
+                    _expect(coefficients, start, design[date], curve[:size])
                     _follow_chunk(
                         date,
-                        ndvi[date, part],
-                        near_infrared[date, part],
-                        expected,
-                        lowest[part],
+                        start,
+                        ndvi,
+                        near_infrared,
+                        curve[:size],
+                        lowest,
                         background[date, cell],
                         low_drop[date, cell],
                         np.float32(intact_drop),
                         convincing[date, cell],
                         np.float32(1) / nir_level[date, cell],
                         np.float32(dark_share),
-                        counts[:, part],
-                        dates[:, part],
-                        sums[:, part],
+                        counts,
+                        dates,
+                        sums,
+                        drop[:size],
+                        mark[:size],
                     )
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _follow_chunk(
     date: int,
+    start: int,
     ndvi: NDArray[np.int16],
     near_infrared: NDArray[np.int16],
-    expected: NDArray[np.float32],
+    curve: NDArray[np.float32],
     lowest: NDArray[np.float32],
     shift: np.float32,
     low_drop: np.float32,
@@ -549,39 +636,110 @@ def _follow_chunk(
     counts: NDArray[np.int16],
     dates: NDArray[np.int16],
     sums: NDArray[np.float32],
+    drop: NDArray[np.float32],
+    mark: NDArray[np.uint8],
 ) -> None:
-    """One date of `monitor`, for pixels of one cell."""
-    n_low, n_intact, n_before, n_after, alone = counts[0], counts[1], counts[2], counts[3], counts[4]
-    last_intact, first_low, last_seen = dates[0], dates[1], dates[2]
-    for pixel in range(ndvi.size):
-        if ndvi[pixel] == MISSING or not expected[pixel] >= lowest[pixel]:
+    """One date of `monitor`, for the pixels of one cell from `start` on; `drop` and `mark` are room to work in.
+
+    Most pixels are intact and stay so. They are served first, by loops so plain that they become vector instructions;
+    the rest are then followed one by one.
+    """
+    # Row, then slice: numba knows such a part to be contiguous, and of a slice of both axes it does not.
+    stop, day = start + curve.size, np.int16(date)
+    raw, nir = ndvi[date, start:stop], near_infrared[date, start:stop]
+    n_low, n_intact = counts[0, start:stop], counts[1, start:stop]
+    n_before, n_after, alone = counts[2, start:stop], counts[3, start:stop], counts[4, start:stop]
+    last_intact, first_low, last_seen = dates[0, start:stop], dates[1, start:stop], dates[2, start:stop]
+    before, after, level = sums[0, start:stop], sums[1, start:stop], sums[2, start:stop]
+    _drop_below(raw, curve, lowest[start:stop], shift, drop)
+    _mark(drop, n_low, low_drop, intact_drop, mark)
+    _put_day(mark, _SEEN, day, last_seen)
+    _put_day(mark, _INTACT, day, last_intact)
+    _count_calm(mark, n_before)
+    _put_level(mark, nir, per_level, level)
+    for pixel in range(drop.size):
+        if mark[pixel] != _SEEN:
             continue
-        observed = ndvi[pixel] * np.float32(1 / NDVI_SCALE)
-        drop = expected[pixel] + shift - observed
-        last_seen[pixel] = date
         if n_low[pixel] == 0:
-            if drop < low_drop:
-                n_before[pixel] += 1
-                if drop < intact_drop:
-                    last_intact[pixel] = date
-                    sums[2, pixel] = near_infrared[pixel] * per_level
-                continue
-            first_low[pixel] = date
+            first_low[pixel] = day
         n_after[pixel] += 1
-        if drop >= low_drop:
+        if drop[pixel] >= low_drop:
             n_low[pixel] += 1
-            sums[0, pixel] += expected[pixel] + shift
-            sums[1, pixel] += observed
-            dark = near_infrared[pixel] * per_level <= dark_share * sums[2, pixel]
+            before[pixel] += curve[pixel] + shift
+            after[pixel] += raw[pixel] * np.float32(1 / NDVI_SCALE)
+            dark = nir[pixel] * per_level <= dark_share * level[pixel]
             alone[pixel] = 1 if convincing and dark else 0
-        elif drop < intact_drop:
+        elif drop[pixel] < intact_drop:
             n_intact[pixel] += 1
             if n_intact[pixel] >= n_low[pixel]:
                 n_before[pixel] += n_after[pixel]
                 n_low[pixel] = n_intact[pixel] = n_after[pixel] = 0
-                last_intact[pixel], first_low[pixel] = date, -1
-                sums[0, pixel] = sums[1, pixel] = 0.0
-                sums[2, pixel] = near_infrared[pixel] * per_level
+                last_intact[pixel], first_low[pixel] = day, -1
+                before[pixel] = after[pixel] = 0.0
+                level[pixel] = nir[pixel] * per_level
+
+
+_SEEN: Final = 1
+_CALM: Final = 2
+"""Seen, not low, and without an open suspicion."""
+_INTACT: Final = 4
+"""Calm, and near its curve."""
+
+
+@njit(cache=True, nogil=True)
+def _drop_below(
+    ndvi: NDArray[np.int16],
+    curve: NDArray[np.float32],
+    lowest: NDArray[np.float32],
+    shift: np.float32,
+    out: NDArray[np.float32],
+) -> None:
+    """How far each pixel lies below its curve; NaN where nothing can be said."""
+    scale, nothing = np.float32(1 / NDVI_SCALE), np.float32(np.nan)
+    for pixel in range(out.size):
+        below = curve[pixel] + shift - ndvi[pixel] * scale
+        speaks = (ndvi[pixel] != np.int16(MISSING)) & (curve[pixel] >= lowest[pixel])
+        out[pixel] = below if speaks else nothing
+
+
+@njit(cache=True, nogil=True)
+def _mark(
+    drop: NDArray[np.float32],
+    n_low: NDArray[np.int16],
+    low_drop: np.float32,
+    intact_drop: np.float32,
+    out: NDArray[np.uint8],
+) -> None:
+    """Which pixels were seen, which of them are calm, which intact."""
+    nothing, seen = np.uint8(0), np.uint8(_SEEN)
+    calm, intact = np.uint8(_SEEN | _CALM), np.uint8(_SEEN | _CALM | _INTACT)
+    for pixel in range(out.size):
+        quiet = (drop[pixel] < low_drop) & (n_low[pixel] == np.int16(0))
+        mark = intact if drop[pixel] < intact_drop else calm
+        mark = mark if quiet else seen
+        out[pixel] = mark if drop[pixel] == drop[pixel] else nothing
+
+
+@njit(cache=True, nogil=True)
+def _put_day(mark: NDArray[np.uint8], wanted: int, day: np.int16, out: NDArray[np.int16]) -> None:
+    bit, zero = np.uint8(wanted), np.uint8(0)
+    for pixel in range(out.size):
+        out[pixel] = day if (mark[pixel] & bit) != zero else out[pixel]
+
+
+@njit(cache=True, nogil=True)
+def _count_calm(mark: NDArray[np.uint8], out: NDArray[np.int16]) -> None:
+    for pixel in range(out.size):
+        out[pixel] += np.int16(1) if (mark[pixel] & np.uint8(_CALM)) != np.uint8(0) else np.int16(0)
+
+
+@njit(cache=True, nogil=True)
+def _put_level(
+    mark: NDArray[np.uint8], nir: NDArray[np.int16], per_level: np.float32, out: NDArray[np.float32]
+) -> None:
+    for pixel in range(out.size):
+        intact = (mark[pixel] & np.uint8(_INTACT)) != np.uint8(0)
+        out[pixel] = nir[pixel] * per_level if intact else out[pixel]
 
 
 @njit(cache=True, nogil=True)
@@ -601,3 +759,85 @@ def scatter(values: NDArray[np.generic], runs: NDArray[np.int32], out: NDArray[n
         row, start, place = runs[run, 0], runs[run, 1], runs[run, 3]
         for index in range(runs[run, 2] - start):
             out[row, start + index] = values[place + index]
+
+
+@njit(cache=True, nogil=True)
+def any_in_blocks(mask: NDArray[np.bool_], size: int, out: NDArray[np.uint8]) -> None:
+    """Whether any pixel is True in each square block.
+
+    Parameters
+    ----------
+    mask : bool, shape (rows, cols)
+        Pixels.
+    size
+        Pixels along a block's side.
+    out : uint8, shape (ceil(rows / size), ceil(cols / size))
+        Written: 1 or 0.
+    """
+    out[:] = 0
+    for row in range(mask.shape[0]):
+        pixels, blocks = mask[row], out[row // size]
+        whole = pixels.size // size
+        for fine in range(size):
+            part = pixels[fine::size]
+            for block in range(whole):
+                blocks[block] |= part[block]
+        for col in range(whole * size, pixels.size):
+            blocks[whole] |= pixels[col]
+
+
+@njit(cache=True, nogil=True)
+def meet(mask: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
+    """Whether two masks of one shape have a pixel in common."""
+    for row in range(mask.shape[0]):
+        one, two = mask[row], other[row]
+        found = np.uint8(0)
+        for col in range(one.size):
+            found |= one[col] & two[col]
+        if found:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def find_runs(mask: NDArray[np.bool_], cell: int, runs: NDArray[np.int32], cells: NDArray[np.int64]) -> int:
+    """Runs of True along the rows of a mask, square cell after square cell.
+
+    Parameters
+    ----------
+    mask : bool, shape (rows, cols)
+        Watched pixels.
+    cell
+        Pixels along a cell's side.
+    runs : int32, shape (most runs, 4)
+        Written: row, first column, end column, and place in the list, of each run.
+    cells : int64, shape (cells + 1,)
+        Written: where each cell's pixels begin in the list, and where the last end.
+
+    Returns
+    -------
+    int
+        How many runs there are.
+    """
+    rows, cols = mask.shape
+    count, place, index = 0, 0, 0
+    for top in range(0, rows, cell):
+        for left in range(0, cols, cell):
+            cells[index] = place
+            index += 1
+            for row in range(top, min(top + cell, rows)):
+                pixels, inside = mask[row], False
+                for col in range(left, min(left + cell, cols)):
+                    if pixels[col] and not inside:
+                        runs[count, 0], runs[count, 1], runs[count, 3] = row, col, place
+                        inside = True
+                    elif inside and not pixels[col]:
+                        runs[count, 2] = col
+                        count += 1
+                        inside = False
+                    place += pixels[col]
+                if inside:
+                    runs[count, 2] = min(left + cell, cols)
+                    count += 1
+    cells[index] = place
+    return count

@@ -19,14 +19,14 @@ class Month:
     Parameters
     ----------
     year, month
-        Gregorian year and month (1 to 12).
+        Gregorian year (1900 to 2999) and month (1 to 12).
     """
 
     year: int
     month: int
 
     def __post_init__(self) -> None:
-        if not 1 <= self.month <= 12:
+        if not (1900 <= self.year <= 2999 and 1 <= self.month <= 12):
             raise InvalidParameterError(f"Month {self} does not exist: give YYYY-MM, such as 2019-07.")
 
     @classmethod

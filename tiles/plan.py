@@ -53,24 +53,27 @@ def plan_tile(
     """
     grids, skipped = _grids(scenes, reader)
     grid = _common_grid(tile, [grid for grid, _ in grids.values()])
+    size = _common_size([size for own, size in grids.values() if own.same_as(grid)])
     kept = []
     for scene in scenes:
         if scene.id not in grids:
             continue
-        own, size = grids[scene.id]
-        if own.same_as(grid) and size == grids[_first_on(grid, grids)][1]:
-            kept.append(scene)
-        else:
+        own, own_size = grids[scene.id]
+        if not own.same_as(grid):
             skipped.append(SkippedScene(scene.id, f"its grid ({own}) is not that of the tile's other scenes ({grid})"))
+        elif own_size != size:
+            reason = f"its classification has {own_size} x its pixels' side, the tile's other scenes {size} x"
+            skipped.append(SkippedScene(scene.id, reason))
+        else:
+            kept.append(scene)
     start = month.shifted(1 - params.monitor.window_months).first_day
     monitored = tuple(scene for scene in kept if scene.day >= start)
     if not any(scene.day >= month.first_day for scene in monitored):
         raise NoSceneError(
             f"Tile {tile} has no usable scene in {month}"
-            + (f" ({len(skipped)} left out: {skipped[0].reason})." if skipped else ".")
+            + (f" ({len(skipped)} left out: {skipped[-1].id}, since {skipped[-1].reason})." if skipped else ".")
         )
     reference = tuple(scene for scene in kept if scene.day < start)
-    size = grids[kept[0].id][1]
     return TilePlan(tile, month, grid, reference, monitored, size), skipped
 
 
@@ -130,5 +133,7 @@ def _common_grid(tile: str, grids: Sequence[Grid]) -> Grid:
     return kinds[ranked[0][0]]
 
 
-def _first_on(grid: Grid, grids: dict[str, tuple[Grid, int]]) -> str:
-    return next(scene_id for scene_id, (own, _) in grids.items() if own.same_as(grid))
+def _common_size(sizes: Sequence[int]) -> int:
+    """Pixels a class of most scenes; the finer where it is a draw."""
+    votes = Counter(sizes)
+    return min(votes, key=lambda size: (-votes[size], size))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -33,7 +34,10 @@ GDAL_OPTIONS: dict[str, Any] = {
 """How GDAL is set up while Sylvigie reads."""
 
 _OPEN_FILES = 300
-"""Datasets that a thread keeps open: two threads stay below the usual limit of 1,024 files a process."""
+"""Datasets that a thread keeps open."""
+
+_OPEN_FILES_IN_ALL = 900
+"""Datasets that all threads keep open, or nine tenths of what the process may open: its usual limit is 1,024 files."""
 
 
 class Reader(Protocol):
@@ -64,6 +68,8 @@ class RasterioReader:
     _local: threading.local = field(default_factory=threading.local, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _bytes: int = 0
+    _caches: list[weakref.ref[OrderedDict[str, DatasetReader]]] = field(default_factory=list, repr=False)
+    _keep: int = _OPEN_FILES
 
     def grid_of(self, scene: Scene, band: Band) -> Grid:
         """Grid of a band's raster.
@@ -116,6 +122,7 @@ class RasterioReader:
         opened: OrderedDict[str, DatasetReader] | None = getattr(self._local, "opened", None)
         if opened is None:
             opened = self._local.opened = OrderedDict()
+            self._share_with(opened)
         href = scene.hrefs[band]
         dataset = opened.pop(href, None)
         if dataset is None:
@@ -123,10 +130,27 @@ class RasterioReader:
                 dataset = rasterio.open(href)
             except (RasterioError, OSError) as error:
                 raise SceneReadError(scene.id, f"its {band} raster cannot be opened ({href})") from error
-            if len(opened) >= _OPEN_FILES:
+            while len(opened) >= self._keep:
                 opened.popitem(last=False)[1].close()
         opened[href] = dataset
         return dataset
+
+    def _share_with(self, newcomer: OrderedDict[str, DatasetReader]) -> None:
+        """Divide the files that may be open among the threads that live."""
+        with self._lock:
+            self._caches = [cache for cache in self._caches if cache() is not None]
+            self._caches.append(weakref.ref(newcomer))
+            self._keep = max(1, min(_OPEN_FILES, _most_open_files() // len(self._caches)))
+
+
+def _most_open_files() -> int:
+    """`_OPEN_FILES_IN_ALL`, or less where the process may open less."""
+    try:
+        import resource
+    except ImportError:  # no such limit there
+        return _OPEN_FILES_IN_ALL
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _OPEN_FILES_IN_ALL if soft == resource.RLIM_INFINITY else min(_OPEN_FILES_IN_ALL, soft * 9 // 10)
 
 
 def _stored_bytes(dataset: DatasetReader, window: Window) -> int:

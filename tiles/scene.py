@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -18,6 +19,11 @@ BASELINE_OF_OFFSET = (4, 0)
 
 ESA_OFFSET = -1000
 """What is to be added to a digital number delivered as ESA does, before dividing by 10,000."""
+
+_UNSURE = (
+    "boa_offset_applied is false with an offset of 1000 (baseline 04.00 or later), "
+    "which has been said of pixels already shifted; it is set aside"
+)
 
 
 class Band(StrEnum):
@@ -94,6 +100,10 @@ def dn_offset_of(item_id: str, properties: Mapping[str, Any], red_asset: Mapping
     scale, declared = _declared_scaling(red_asset)
     if scale is not None and round(scale * QUANTIFICATION, 6) != 1:
         raise SceneError(item_id, f"its red band declares a scale of {scale}, not 0.0001; it is set aside")
+    if declared not in (None, 0, ESA_OFFSET):
+        raise SceneError(
+            item_id, f"its red band declares an offset of {declared} digital numbers, not 0 or {ESA_OFFSET}"
+        )
     baseline = parse_baseline(properties)
     applied = properties.get("earthsearch:boa_offset_applied")
     if applied is True:
@@ -101,6 +111,8 @@ def dn_offset_of(item_id: str, properties: Mapping[str, Any], red_asset: Mapping
     if baseline is None:
         if declared is None:
             raise SceneError(item_id, "neither a processing baseline nor an offset is given; it is set aside")
+        if applied is False and declared != 0:
+            raise SceneError(item_id, _UNSURE)
         return declared
     if baseline < BASELINE_OF_OFFSET:
         if declared not in (None, 0):
@@ -109,11 +121,7 @@ def dn_offset_of(item_id: str, properties: Mapping[str, Any], red_asset: Mapping
             )
         return 0
     if applied is False:
-        raise SceneError(
-            item_id,
-            "boa_offset_applied is false with a baseline of 04.00 or later, "
-            "which has been said of pixels already shifted; it is set aside",
-        )
+        raise SceneError(item_id, _UNSURE)
     if declared == 0:
         raise SceneError(item_id, "its baseline carries an offset of 1000, yet it declares none; it is set aside")
     return ESA_OFFSET
@@ -124,10 +132,12 @@ def parse_baseline(properties: Mapping[str, Any]) -> tuple[int, int] | None:
     text = properties.get("s2:processing_baseline") or properties.get("processing:version")
     if text is None:
         return None
-    major, _, minor = str(text).strip().lstrip("N").partition(".")
-    if not major.isdigit() or not (minor or "0").isdigit():
+    # "05.11" in properties, "N0511" in names.
+    match = re.fullmatch(r"N?(\d{2})(\d{2})|(\d{1,2})(?:\.(\d{1,2}))?", str(text).strip())
+    if match is None:
         return None
-    return int(major), int(minor or 0)
+    major, minor = match[1] or match[3], match[2] or match[4] or 0
+    return int(major), int(minor)
 
 
 def _declared_scaling(asset: Mapping[str, Any]) -> tuple[float | None, int | None]:

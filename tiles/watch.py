@@ -14,11 +14,19 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from tiles.errors import AreaError
 from tiles.grid import Grid
+
+_STRAIGHT_M, _STRAIGHT_DEG = 1000.0, 0.01
+"""Longest piece of an outline that is taken to another CRS by its ends alone: over a kilometre, a line that is straight
+in one is off by 2 cm in the other; over a hundred, by 200 m."""
+
+_MARGIN_DEG = 0.1
+"""Degrees around a grid within which polygons are kept."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +77,8 @@ class WatchedArea:
         return WatchedPixels(
             grid,
             self.forest_raster,
-            None if self.forest is None else list(self.forest.to_crs(grid.crs)),
-            None if self.area is None else list(self.area.to_crs(grid.crs)),
+            None if self.forest is None else _around(self.forest, grid),
+            None if self.area is None else _around(self.area, grid),
         )
 
 
@@ -82,6 +90,8 @@ class WatchedPixels:
     ) -> None:
         self._grid = grid
         self._forest_raster = forest_raster
+        self._on_grid: DatasetReader | WarpedVRT | None = None
+        self._nodata: float | None = None
         self._forest = None if forest is None else shapely.STRtree(forest)
         self._area = None if area is None else shapely.STRtree(area)
 
@@ -108,33 +118,62 @@ class WatchedPixels:
         return np.asarray(burnt == 1)
 
     def _forest_pixels(self, window: Window) -> NDArray[np.bool_]:
-        rows, cols = self._grid.shape
         try:
-            with (
-                rasterio.open(self._forest_raster) as dataset,
-                WarpedVRT(
-                    dataset,
-                    crs=self._grid.crs,
-                    transform=self._grid.transform,
-                    width=cols,
-                    height=rows,
-                    resampling=Resampling.nearest,
-                ) as warped,
-            ):
-                values = warped.read(1, window=window, masked=True)
+            values = self._forest_on_grid().read(1, window=window)
         except RasterioError as error:
             raise AreaError(f"The forest mask {self._forest_raster} cannot be read ({error}).") from error
-        return np.asarray(values.filled(0) != 0)
+        forest = values != 0
+        if self._nodata is not None:
+            forest &= ~np.isnan(values) if np.isnan(self._nodata) else values != self._nodata
+        return np.asarray(forest)
+
+    def _forest_on_grid(self) -> DatasetReader | WarpedVRT:
+        """The forest raster as seen on the grid, opened once."""
+        if self._on_grid is None:
+            rows, cols = self._grid.shape
+            dataset = rasterio.open(self._forest_raster)
+            # Outside the raster nothing is forest, whether the raster has a value for no data or not.
+            self._nodata = 0 if dataset.nodata is None else dataset.nodata
+            if self._grid.same_as(Grid(dataset.crs, dataset.transform, dataset.shape)):
+                self._on_grid = dataset
+                return dataset
+            self._on_grid = WarpedVRT(
+                dataset,
+                crs=self._grid.crs,
+                transform=self._grid.transform,
+                width=cols,
+                height=rows,
+                resampling=Resampling.nearest,
+                nodata=self._nodata,
+            )
+        return self._on_grid
+
+
+def _around(polygons: gpd.GeoSeries, grid: Grid) -> list[Any]:
+    """Polygons in degrees, as far as a grid reaches, on that grid's CRS.
+
+    Without the cut, a vertex half a world away would have no place there.
+    """
+    west, south, east, north = grid.bounds_wgs84()
+    if west < east:
+        margin = _MARGIN_DEG
+        polygons = polygons.clip_by_rect(west - margin, south - margin, east + margin, north + margin)
+        polygons = polygons[~polygons.is_empty]
+    return list(polygons.segmentize(_STRAIGHT_DEG).to_crs(grid.crs))
 
 
 def _read_polygons(path: Path, what: str) -> gpd.GeoSeries:
     try:
         frame = gpd.read_file(path)
     except Exception as error:  # pyogrio raises several kinds, and GDAL's own words are the clearest
-        raise AreaError(f"The {what} {path} cannot be read ({str(error).splitlines()[0]}).") from error
+        words = (str(error).splitlines() or [type(error).__name__])[0]
+        raise AreaError(f"The {what} {path} cannot be read ({words}).") from error
+    if not isinstance(frame, gpd.GeoDataFrame):
+        raise AreaError(f"The {what} {path} is a table without geometry: give polygons, or a raster for forest.")
     frame = frame[~(frame.geometry.isna() | frame.geometry.is_empty)]
     if frame.empty or frame.crs is None:
         raise AreaError(f"The {what} {path} holds no polygon with a CRS: give polygons, or a raster for forest.")
     if not frame.geom_type.isin(["Polygon", "MultiPolygon"]).all():
         raise AreaError(f"The {what} {path} holds {', '.join(sorted(set(frame.geom_type)))}: give polygons.")
-    return frame.geometry.to_crs("EPSG:4326")
+    straight = frame.geometry.segmentize(_STRAIGHT_M) if frame.crs.is_projected else frame.geometry
+    return straight.to_crs("EPSG:4326")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tests.oracles import pixels as oracle
 from tiles import kernels
-from tiles.clear import CLEAR_CLASSES, OBSCURING_CLASSES, class_bits, class_table
+from tiles.clear import CLEAR_CLASSES, OBSCURING_CLASSES, class_bits
 from tiles.reference import design_matrix
 
 quick = settings(max_examples=60, deadline=None)
@@ -38,7 +38,7 @@ def dates_of_a_scene(draw: st.DrawFn) -> tuple[tuple[Any, ...], tuple[Any, ...]]
 
 
 def _change(kernel: Any, before: tuple[Any, ...], after: tuple[Any, ...], out: NDArray[np.int16]) -> None:
-    kernel(*before, *after, class_table(CLEAR_CLASSES), out)
+    kernel(*before, *after, class_bits(CLEAR_CLASSES), out)
 
 
 @quick
@@ -82,7 +82,7 @@ def test_change_of_nothing_is_nothing() -> None:
     empty, classes = np.empty((0, 0), np.uint16), np.empty((0, 0), np.uint8)
     out = np.empty((0, 0), np.int16)
     for kernel in (kernels.ndvi_change, kernels.ndvi_change_parallel):
-        kernel(empty, empty, classes, 0, empty, empty, classes, 0, class_table(CLEAR_CLASSES), out)
+        kernel(empty, empty, classes, 0, empty, empty, classes, 0, class_bits(CLEAR_CLASSES), out)
     assert out.size == 0
 
 

@@ -18,6 +18,9 @@ ASSET_NAMES: dict[Band, tuple[str, ...]] = {
 }
 """Names of a band's asset: Earth Search, Planetary Computer, Copernicus Data Space."""
 
+_PASS = dt.timedelta(minutes=5)
+"""A tile is flown over in seconds, and again an hour and a half later at the soonest: what is nearer is one pass."""
+
 
 def scene_of(item: pystac.Item) -> Scene:
     """Read a STAC item as a scene.
@@ -36,7 +39,7 @@ def scene_of(item: pystac.Item) -> Scene:
     datatake = properties.get("s2:datatake_id")
     return Scene(
         id=item.id,
-        acquired=item.datetime.astimezone(dt.UTC),
+        acquired=acquired_utc(item.datetime),
         tile=_tile(item),
         hrefs=hrefs,
         dn_offset=dn_offset_of(item.id, properties, red.extra_fields),
@@ -44,6 +47,11 @@ def scene_of(item: pystac.Item) -> Scene:
         # The identifier ends in the baseline (..._N05.00): without it, reprocessed scenes share their pass.
         datatake=None if datatake is None else str(datatake).rpartition("_N")[0] or str(datatake),
     )
+
+
+def acquired_utc(moment: dt.datetime) -> dt.datetime:
+    """A moment in UTC, which STAC means where it names no time zone."""
+    return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
 
 
 def gather(items: Iterable[pystac.Item]) -> Found:
@@ -83,11 +91,27 @@ def _once_a_pass(scenes: list[Scene]) -> tuple[list[Scene], list[SkippedScene]]:
 
     Two scenes of one pass are one observation: counted as two, a haze would confirm itself.
     """
-    best: dict[tuple[str, str], Scene] = {}
-    skipped: list[SkippedScene] = []
-    for scene in sorted(scenes, key=lambda scene: (scene.baseline or "", scene.id), reverse=True):
-        moment = scene.datatake or f"{scene.acquired:%Y-%m-%dT%H:%M}"
-        kept = best.setdefault((scene.tile, moment), scene)
-        if kept is not scene:
-            skipped.append(SkippedScene(scene.id, f"same acquisition as {kept.id}, which is newer", usable=True))
-    return list(best.values()), skipped
+    passes: list[list[Scene]] = []
+    for scene in sorted(scenes, key=lambda scene: (scene.tile, scene.acquired, scene.id)):
+        if passes and _same_pass(passes[-1][0], scene):
+            passes[-1].append(scene)
+        else:
+            passes.append([scene])
+    kept, skipped = [], []
+    for scenes_of_pass in passes:
+        best = max(scenes_of_pass, key=lambda scene: (scene.baseline or "", scene.id))
+        kept.append(best)
+        skipped += [
+            SkippedScene(scene.id, f"same acquisition as {best.id}, which is read", usable=True)
+            for scene in scenes_of_pass
+            if scene is not best
+        ]
+    return kept, skipped
+
+
+def _same_pass(first: Scene, later: Scene) -> bool:
+    """Whether two scenes, in order of time, are one observation: some archives name the pass, all tell the time."""
+    if first.tile != later.tile:
+        return False
+    named = first.datatake is not None and first.datatake == later.datatake
+    return named or later.acquired - first.acquired < _PASS

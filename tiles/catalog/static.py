@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pystac
-import pystac.errors
 
 from tiles.catalog._protocol import Found
-from tiles.catalog.stac_items import gather
+from tiles.catalog.stac_items import acquired_utc, gather
 from tiles.errors import CatalogueError
 
 
@@ -32,10 +33,11 @@ class StaticCatalogue:
     def __init__(self, href: str) -> None:
         self.href = _file_href(href)
         try:
-            self._root = pystac.Catalog.from_file(self.href)
+            with _quiet():
+                self._root = pystac.Catalog.from_file(self.href)
         except FileNotFoundError as error:
             raise CatalogueError(f"No catalogue at {self.href}: give the path or URL of a catalog.json.") from error
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, pystac.errors.STACError) as error:
+        except Exception as error:  # pystac raises whatever a file's content leads to, plain exceptions for HTTP
             raise CatalogueError(
                 f"The catalogue {self.href} cannot be read as STAC ({_short(error)}): check the file."
             ) from error
@@ -47,19 +49,28 @@ class StaticCatalogue:
         bbox: tuple[float, float, float, float] | None = None,
     ) -> Found:
         """Scenes from one day to another; see `Catalogue.search`."""
-        items = list(self._items())
+        items = self._items()
         if not items:
             raise CatalogueError(f"The catalogue {self.href} holds no item: there is nothing to scan.")
         wanted = [item for item in items if _is_wanted(item, first_day, last_day, bbox)]
         return gather(wanted)
 
-    def _items(self) -> Iterator[pystac.Item]:
+    def _items(self) -> list[pystac.Item]:
         try:
-            yield from self._root.get_items(recursive=True)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, pystac.errors.STACError) as error:
+            with _quiet():
+                return list(self._root.get_items(recursive=True))
+        except Exception as error:  # as above
             raise CatalogueError(
                 f"The catalogue {self.href} is broken: a file that it links to cannot be read ({_short(error)})."
             ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without pystac's warnings of what it cannot carry over from older items: nothing of it is read here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        yield
 
 
 def _file_href(href: str) -> str:
@@ -75,7 +86,8 @@ def _is_wanted(
     last_day: dt.date,
     bbox: tuple[float, float, float, float] | None,
 ) -> bool:
-    if item.datetime is None or not first_day <= item.datetime.date() <= last_day:
+    # Without a date an item cannot be placed: it goes on, to be named among those left out.
+    if item.datetime is not None and not first_day <= acquired_utc(item.datetime).date() <= last_day:
         return False
     if bbox is None or item.bbox is None:
         return True
