@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from detector.alerts import AlertState
 from detector.pipeline import ScanResult
 from tiles import kernels
-from tiles.clear import CLEAR_CLASSES, class_table
+from tiles.clear import CLEAR_CLASSES, class_bits
 from tiles.errors import MissingDependencyError
 from tiles.grid import Grid
 from tiles.scene import QUANTIFICATION, Band, Scene
@@ -127,7 +127,7 @@ def _change(before: Scene, after: Scene, grid: Grid) -> NDArray[np.float64]:
     """NDVI after minus before, NaN where either is not clear."""
     out = np.empty(grid.shape, np.int16)
     first, second = ([_read(scene.hrefs[band]) for band in (Band.RED, Band.NIR, Band.SCL)] for scene in (before, after))
-    clear = class_table(CLEAR_CLASSES)
+    clear = class_bits(CLEAR_CLASSES)
     kernels.ndvi_change(
         first[0], first[1], first[2], before.dn_offset, second[0], second[1], second[2], after.dn_offset, clear, out
     )
