@@ -12,7 +12,7 @@ import rasterio
 import rasterio.features
 import shapely
 from numpy.typing import NDArray
-from rasterio.enums import Resampling
+from rasterio.enums import MaskFlags, Resampling
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
@@ -91,7 +91,6 @@ class WatchedPixels:
         self._grid = grid
         self._forest_raster = forest_raster
         self._on_grid: DatasetReader | WarpedVRT | None = None
-        self._nodata: float | None = None
         self._forest = None if forest is None else shapely.STRtree(forest)
         self._area = None if area is None else shapely.STRtree(area)
 
@@ -119,32 +118,31 @@ class WatchedPixels:
 
     def _forest_pixels(self, window: Window) -> NDArray[np.bool_]:
         try:
-            values = self._forest_on_grid().read(1, window=window)
+            raster = self._forest_on_grid()
+            forest = raster.read(1, window=window) != 0
+            if MaskFlags.all_valid not in raster.mask_flag_enums[0]:
+                forest &= raster.read_masks(1, window=window) != 0
         except RasterioError as error:
             raise AreaError(f"The forest mask {self._forest_raster} cannot be read ({error}).") from error
-        forest = values != 0
-        if self._nodata is not None:
-            forest &= ~np.isnan(values) if np.isnan(self._nodata) else values != self._nodata
         return np.asarray(forest)
 
     def _forest_on_grid(self) -> DatasetReader | WarpedVRT:
-        """The forest raster as seen on the grid, opened once."""
+        """The forest raster as seen on the grid, opened once; 0 or masked where it does not reach."""
         if self._on_grid is None:
             rows, cols = self._grid.shape
             dataset = rasterio.open(self._forest_raster)
-            # Outside the raster nothing is forest, whether the raster has a value for no data or not.
-            self._nodata = 0 if dataset.nodata is None else dataset.nodata
-            if self._grid.same_as(Grid(dataset.crs, dataset.transform, dataset.shape)):
-                self._on_grid = dataset
-                return dataset
-            self._on_grid = WarpedVRT(
-                dataset,
-                crs=self._grid.crs,
-                transform=self._grid.transform,
-                width=cols,
-                height=rows,
-                resampling=Resampling.nearest,
-                nodata=self._nodata,
+            same = self._grid.same_as(Grid(dataset.crs, dataset.transform, dataset.shape))
+            self._on_grid = (
+                dataset
+                if same
+                else WarpedVRT(
+                    dataset,
+                    crs=self._grid.crs,
+                    transform=self._grid.transform,
+                    width=cols,
+                    height=rows,
+                    resampling=Resampling.nearest,
+                )
             )
         return self._on_grid
 

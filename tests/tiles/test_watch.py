@@ -185,3 +185,23 @@ def test_a_damaged_raster_mask_is_an_area_error(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(AreaError, match="cannot be read"):
         WatchedArea.open(path, None).on(GRID).mask(WHOLE)
+
+
+@pytest.mark.parametrize("pixel_m", [10, 20])
+def test_pixels_that_a_raster_masks_itself_are_no_forest(tmp_path: Path, pixel_m: int) -> None:
+    size = pixel_m // 10
+    values = np.ones((30 // size, 40 // size), np.uint8)
+    shown = np.full(values.shape, 255, np.uint8)
+    shown[2:4, 6:10] = 0
+    path = tmp_path / "forest.tif"
+    transform = Affine(pixel_m, 0, LEFT, 0, -pixel_m, TOP)
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        rasterio.open(
+            path, "w", driver="GTiff", width=values.shape[1], height=values.shape[0], count=1, dtype="uint8",
+            crs=UTM, transform=transform,
+        ) as target,
+    ):  # fmt: skip
+        target.write(values, 1)
+        target.write_mask(shown)
+    np.testing.assert_array_equal(_mask(path), ~_drawn((2 * size, 6 * size, 2 * size, 4 * size)))
