@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = ("tiles", "detector", "models", "api", "scripts")  # from the ground up
-NUMBA_ROOMS = {"tiles.kernels", "detector.kernels", "scripts.bench"}
+NUMBA_ROOMS = {"tiles.kernels", "detector.kernels", "scripts.bench_kernels"}
 ENVIRONMENT_ROOM = "api.settings"
 ENVIRONMENT_NAMES = {"environ", "environb", "getenv", "getenvb"}
 
