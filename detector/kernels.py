@@ -27,18 +27,24 @@ def _join(parent: NDArray[np.int32], i: int, j: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def label_pixels(row: NDArray[np.int32], col: NDArray[np.int32], group: NDArray[np.uint8]) -> NDArray[np.int32]:
+def label_pixels(
+    row: NDArray[np.int32], col: NDArray[np.int32], group: NDArray[np.uint8], day: NDArray[np.int32], apart_days: int
+) -> NDArray[np.int32]:
     """Label the 8-connected components of a sparse list of pixels.
 
-    Two pixels are joined only if they touch (by an edge or a corner) and belong to the same group. Memory is
-    proportional to the number of pixels, whatever the size of the raster that they come from.
+    Two pixels are joined only if they touch (by an edge or a corner), and belong to the same group or have nearly the
+    same day. Memory is proportional to the number of pixels, whatever the size of the raster that they come from.
 
     Parameters
     ----------
     row, col
         int32 (n,). Pixels in row-major order, none twice.
     group
-        uint8 (n,). Pixels of different groups are never joined.
+        uint8 (n,). Pixels of one group are joined whatever their days.
+    day
+        int32 (n,). Days of any count.
+    apart_days
+        Pixels of different groups are joined if their days differ by this at the most; below zero they never are.
 
     Returns
     -------
@@ -50,13 +56,14 @@ def label_pixels(row: NDArray[np.int32], col: NDArray[np.int32], group: NDArray[
     above = 0  # first pixel of the row above that may still touch the current one
     for i in range(n):
         parent[i] = i
-        if i > 0 and row[i - 1] == row[i] and col[i - 1] == col[i] - 1 and group[i - 1] == group[i]:
+        beside = i > 0 and row[i - 1] == row[i] and col[i - 1] == col[i] - 1
+        if beside and (group[i - 1] == group[i] or abs(day[i - 1] - day[i]) <= apart_days):
             _join(parent, i - 1, i)
         while above < i and (row[above] < row[i] - 1 or (row[above] == row[i] - 1 and col[above] < col[i] - 1)):
             above += 1
         j = above
         while j < i and row[j] == row[i] - 1 and col[j] <= col[i] + 1:
-            if group[j] == group[i]:
+            if group[j] == group[i] or abs(day[j] - day[i]) <= apart_days:
                 _join(parent, j, i)
             j += 1
     labels = np.empty(n, np.int32)

@@ -26,6 +26,13 @@ class PatchParams:
         pixel half inside loses about half of what its neighbour lost. 0.12 takes in a rim pixel that is half
         of a common felling, and stays at two to three times the noise of one clear observation of forest
         (0.04-0.06).
+    max_hole_ha
+        Largest hole that is filled, in hectares: what is too small to be an alert is too small to be an island. A
+        larger one is forest that stands, or was not seen, and stays out of the hectares.
+    same_loss_days
+        A provisional pixel that touches a confirmed one is of the same patch if their first low dates are this near:
+        two revisits of Sentinel-2. A cloud that later hid half of a cut does not halve it; the haze of another date
+        stays apart.
     simplify_tolerance_px
         Farthest that a published outline may stray from the pixel edges, in pixels. Half a pixel is what the
         edge of a classified pixel means; 0 publishes the pixel edges themselves.
@@ -41,12 +48,16 @@ class PatchParams:
     min_area_ha: float = 0.5
     seed_drop: float = 0.20
     growth_drop: float = 0.12
+    max_hole_ha: float = 0.5
+    same_loss_days: int = 10
     simplify_tolerance_px: float = 0.5
     confirmed_share: float = 0.5
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.min_area_ha) and self.min_area_ha >= 0):
             raise InvalidParameterError(f"min_area_ha must be zero or more hectares, not {self.min_area_ha}.")
+        if not (math.isfinite(self.max_hole_ha) and self.max_hole_ha >= 0):
+            raise InvalidParameterError(f"max_hole_ha must be zero or more hectares, not {self.max_hole_ha}.")
         if not 0 < self.growth_drop <= self.seed_drop <= 2:
             raise InvalidParameterError(
                 "NDVI drops must satisfy 0 < growth_drop <= seed_drop <= 2, "

@@ -9,6 +9,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
+from skimage.measure import label
 
 from detector.kernels import find_holes, label_pixels
 from detector.outlines import measure, place, simplify, to_wgs84, trace_masks
@@ -30,7 +31,7 @@ class Patch:
     row, col
         The bounding box's upper-left pixel on the grid.
     mask
-        bool (rows, cols) of the bounding box: the patch's ground, holes filled.
+        bool (rows, cols) of the bounding box: the patch's ground, small holes filled.
     n_holes
         Holes before they were filled.
     exact
@@ -72,6 +73,7 @@ class _Table:
     col: NDArray[np.int64]
     key: NDArray[np.int64]  # row-major position on the grid: increasing, so that a pixel is found by bisection
     confirmed: NDArray[np.bool_]
+    day: NDArray[np.int32]  # first low, days since 1970
     member: NDArray[np.bool_]
     seed: NDArray[np.bool_]
 
@@ -79,12 +81,12 @@ class _Table:
 def find_patches(pixels: ChangedPixels, grid: Grid, params: PatchParams) -> list[Patch]:
     """Find the patches of one tile.
 
-    Confirmed and provisional pixels are labelled apart, so that one hazy date cannot glue confirmed openings
-    together nor hide one. Every pixel of the ground belongs to one patch at most, and no hectare is counted
-    twice:
+    Confirmed and provisional pixels are labelled apart unless their losses began together, so that one hazy date
+    cannot glue confirmed openings together nor hide one, and a cloud over half of a cut does not halve it. Every pixel
+    of the ground belongs to one patch at most, and no hectare is counted twice:
 
     - what a patch encloses is its own (a small island of other changed pixels is absorbed);
-    - confirmed patches are served first: a provisional patch around one of them keeps a hole in its place.
+    - patches with confirmed pixels are served first: a provisional patch around one of them keeps a hole in its place.
 
     Parameters
     ----------
@@ -110,13 +112,14 @@ def find_patches(pixels: ChangedPixels, grid: Grid, params: PatchParams) -> list
     Memory is that of the changed pixels and of the patches' bounding boxes, never the tile's.
     """
     table = _tabulate(pixels, grid, params)
-    components = _components(table, _smallest_box_px(grid, params.min_area_ha))
+    components = _components(table, _smallest_box_px(grid, params.min_area_ha), params.same_loss_days)
     patches: list[Patch] = []
     for wanted in (True, False):
         owned = _ground_keys(patches, grid.shape[1])
         free = ~_contains(owned, table.key)
-        chosen = [c[free[c]] for c in components if table.confirmed[c[0]] == wanted]
-        footprints = [_footprint(table, c, owned, grid.shape[1]) for c in chosen if table.seed[c].any()]
+        chosen = [c[free[c]] for c in components if table.confirmed[c].any() == wanted]
+        max_hole_px = params.max_hole_ha * 1e4 / grid.pixel_m**2
+        footprints = [_footprint(table, c, owned, grid.shape[1], max_hole_px) for c in chosen if table.seed[c].any()]
         patches += _large_enough(table, footprints, grid, params)
     patches = _outline(patches, grid, params.simplify_tolerance_px)
     return sorted(patches, key=lambda patch: int(patch.pixels[0]))
@@ -133,6 +136,7 @@ def _tabulate(pixels: ChangedPixels, grid: Grid, params: PatchParams) -> _Table:
         col=col,
         key=row * grid.shape[1] + col,
         confirmed=np.asarray(pixels.state == PixelState.CONFIRMED),
+        day=pixels.first_low.astype("datetime64[D]").astype(np.int32),
         member=np.asarray(changed & (pixels.ndvi_drop >= np.float32(params.growth_drop))),
         seed=np.asarray(changed & (pixels.ndvi_drop >= np.float32(params.seed_drop))),
     )
@@ -148,7 +152,7 @@ def _smallest_box_px(grid: Grid, min_area_ha: float) -> float:
     return float(min_area_ha / (pixel_ha.max() * 1.02))
 
 
-def _components(table: _Table, smallest_box_px: float) -> list[NDArray[np.int64]]:
+def _components(table: _Table, smallest_box_px: float, same_loss_days: int) -> list[NDArray[np.int64]]:
     """Table indices of each component that has a seed and may be large enough."""
     members = np.flatnonzero(table.member)
     if not members.size:
@@ -157,6 +161,8 @@ def _components(table: _Table, smallest_box_px: float) -> list[NDArray[np.int64]
         table.row[members].astype(np.int32),
         table.col[members].astype(np.int32),
         table.confirmed[members].astype(np.uint8),
+        table.day[members],
+        same_loss_days,
     )
     order = np.argsort(labels, kind="stable")
     starts = np.flatnonzero(np.diff(labels[order], prepend=-1))
@@ -178,8 +184,10 @@ def _contains(sorted_keys: NDArray[np.int64], keys: NDArray[np.int64]) -> NDArra
     return np.asarray(sorted_keys[at] == keys)
 
 
-def _footprint(table: _Table, component: NDArray[np.int64], owned: NDArray[np.int64], n_cols: int) -> _Footprint:
-    """Lay a component on its bounding box, fill its holes but for owned ground, absorb what lies in them."""
+def _footprint(
+    table: _Table, component: NDArray[np.int64], owned: NDArray[np.int64], n_cols: int, max_hole_px: float
+) -> _Footprint:
+    """Lay a component on its bounding box, fill its small holes but for owned ground, absorb what lies in them."""
     rows, cols = table.row[component], table.col[component]
     row, col = int(rows.min()), int(cols.min())
     mask = np.zeros((int(rows.max()) - row + 1, int(cols.max()) - col + 1), bool)
@@ -187,6 +195,8 @@ def _footprint(table: _Table, component: NDArray[np.int64], owned: NDArray[np.in
     holes, n_holes = find_holes(mask)
     absorbed = np.empty(0, np.int64)
     if n_holes:
+        numbers = label(holes, connectivity=1)
+        holes &= np.bincount(numbers.ravel())[numbers] <= max_hole_px
         hole_rows, hole_cols = np.nonzero(holes)
         keys = (hole_rows + row) * n_cols + (hole_cols + col)
         free = ~_contains(owned, keys)

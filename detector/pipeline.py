@@ -22,7 +22,7 @@ from detector.patches import find_patches
 from tiles.catalog import Catalogue, Found, SkippedScene
 from tiles.change import ChangeMapFiles, ChangeMapWriter, read_changed_pixels, write_item
 from tiles.engine import ChangeParams, Tally, TilePlan, make_change_map
-from tiles.errors import AreaError, NoSceneError, OutputError, SceneReadError
+from tiles.errors import AreaError, GridError, NoSceneError, OutputError, SceneReadError, SylvigieError
 from tiles.month import Month
 from tiles.plan import first_month_needed, plan_tile
 from tiles.reader import GDAL_OPTIONS, RasterioReader, Reader
@@ -62,7 +62,7 @@ class ScanResult:
     skipped
         Scenes left out, with reasons.
     idle_tiles
-        Tiles without a usable scene in the month, with what is known of it.
+        Tiles of which nothing could be said, and why.
     bytes_read
         Of raster data, as stored.
     """
@@ -143,20 +143,22 @@ def scan(
     by_tile: dict[str, list[Scene]] = {}
     for scene in found.scenes:
         by_tile.setdefault(scene.tile, []).append(scene)
-    reader, results, idle = RasterioReader(), [], []
+    reader, results = RasterioReader(), []
+    problems: list[SylvigieError] = []
     with _beside(out) as folder, rasterio.Env(**GDAL_OPTIONS):
         for tile, scenes in sorted(by_tile.items()):
             try:
                 results.append(_scan_tile(tile, scenes, month, watched, folder, params, reader, threads, progress))
-            except NoSceneError as error:
-                idle.append(str(error))
+            except (NoSceneError, GridError) as error:
+                problems.append(error)
         if not results:
-            raise NoSceneError(" ".join(idle) or _nothing_found(found, month))
+            raise problems[0]
         if not any(result.tally.watched for result in results):
             raise AreaError(
                 "No pixel of the scenes is both forest and inside the area of interest: check the two files."
             )
         skipped = tuple(found.skipped) + tuple(left for result in results for left in result.skipped)
+        idle = [str(problem) for problem in problems] + [said for tile in results if (said := _blind(tile, params))]
         result = ScanResult(month, tuple(results), skipped, tuple(idle), reader.bytes_read)
         write_geojson(result.alerts, folder / "alerts.geojson")
         alerts = [alert for tile in results for alert in tile.alerts]
@@ -217,6 +219,17 @@ def _scan_tile(
     return TileResult(plan, tally, tuple(alerts), features, tuple(broken + skipped))
 
 
+def _blind(result: TileResult, params: ScanParams) -> str | None:
+    """Why a tile that was read has nothing to say, where that is so."""
+    if result.tally.watched == 0 or result.tally.with_reference > 0:
+        return None
+    return (
+        f"Tile {result.plan.tile}: no pixel has the {params.change.reference.min_observations} clear dates that a "
+        f"reference needs before {result.plan.monitored[0].day} ({len(result.plan.reference)} scenes): "
+        "give a catalogue that reaches further back."
+    )
+
+
 def software_version() -> str:
     """Version of Sylvigie, as installed."""
     try:
@@ -247,15 +260,20 @@ def _nothing_found(found: Found, month: Month) -> str:
 
 @contextmanager
 def _beside(out: Path) -> Iterator[Path]:
-    """A folder to write in, beside the wanted one, whose files are put there only when all went well."""
-    out = out.expanduser().absolute()
+    """A folder to write in, beside the wanted one, whose files are put there only when all went well.
+
+    Inside it where it exists already, since it may be a disk of its own: files can be moved within one only.
+    """
+    out = out.expanduser().resolve()
     made = [parent for parent in out.parents if not parent.exists()]
     try:
         if out.exists() and not out.is_dir():
             raise OutputError(f"{out} is a file: give a folder for the results.")
         out.parent.mkdir(parents=True, exist_ok=True)
         # A name of its own, that no killed scan has left there.
-        with tempfile.TemporaryDirectory(prefix=f".{out.name}.partial-", dir=out.parent) as name:
+        with tempfile.TemporaryDirectory(
+            prefix=f".{out.name}.partial-", dir=out if out.exists() else out.parent
+        ) as name:
             folder = Path(name)
             yield folder
             out.mkdir(exist_ok=True)

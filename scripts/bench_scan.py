@@ -43,10 +43,10 @@ from tiles.watch import WatchedArea, WatchedPixels
 
 _MONTH = Month(2019, 7)
 _LAST_DAY = dt.date(2019, 7, 15)
-_DAYS_READ = 48 * 365.25 / 12
 _SEED = 7
 _PARAMS = ChangeParams(reference=replace(ReferenceParams(), min_observations=6))
 """As in a scan, but for a reference of fewer dates: the simulated tile has a dozen, where a real one has a hundred."""
+_DAYS_READ = (_PARAMS.monitor.months + 12 * _PARAMS.reference.years) * 365.25 / 12
 
 Read = tuple[Scene, Band, Window]
 
@@ -235,9 +235,9 @@ def _ratio(one: Sequence[float], other: Sequence[float]) -> float:
 _PARTS: tuple[tuple[str, Any, str], ...] = (
     ("reading", RasterioReader, "read"),
     ("clear masks", kernels, "clear_mask"),
-    ("watched pixels", WatchedPixels, "mask"),
-    ("runs of watched pixels", engine, "watched_runs"),
-    ("NDVI of watched pixels", kernels, "gather_ndvi"),
+    ("forest masks", WatchedPixels, "masks"),
+    ("runs of forest pixels", engine, "forest_runs"),
+    ("NDVI of forest pixels", kernels, "gather_ndvi"),
     ("reference", engine, "fit_reference"),
     ("monitoring", engine, "follow"),
     ("states", engine, "_classify"),

@@ -20,6 +20,7 @@ import rioxarray
 import shapely
 import xarray as xr
 from numpy.typing import NDArray
+from rasterio.enums import Resampling
 from rasterio.io import DatasetWriter
 from rasterio.windows import Window
 
@@ -31,6 +32,9 @@ from tiles.scene import Scene
 
 NO_VALUE = -32_768
 """No data in the change map's bands."""
+
+_BLOCK_PX = 512
+"""Side of a block of the files."""
 
 EPOCH = dt.date(1970, 1, 1)
 """Day 0 of the dates in the change map."""
@@ -164,8 +168,8 @@ class ChangeMapWriter:
             "crs": self._grid.crs,
             "transform": self._grid.transform,
             "tiled": True,
-            "blockxsize": 512,
-            "blockysize": 512,
+            "blockxsize": _BLOCK_PX,
+            "blockysize": _BLOCK_PX,
             "sparse_ok": True,
             "bigtiff": "IF_SAFER",
         }
@@ -210,8 +214,8 @@ class ChangeMapWriter:
             self._state.close()
             if kind is None:
                 with rasterio.Env(**GDAL_OPTIONS):
-                    _to_cog(self._raw[0], self._files.change, "NEAREST", predictor="YES")
-                    _to_cog(self._raw[1], self._files.state, "MODE", predictor="NO")
+                    _to_cog(self._raw[0], self._files.change, Resampling.nearest, predictor="YES")
+                    _to_cog(self._raw[1], self._files.state, Resampling.mode, predictor="NO")
                 whole = True
         except _CANNOT_WRITE as problem:
             raise self._refusal(problem) from problem
@@ -223,15 +227,21 @@ class ChangeMapWriter:
         return OutputError(f"The change map cannot be written to {self._files.change.parent} ({problem}).")
 
 
-def _to_cog(raw: Path, target: Path, resampling: str, predictor: str) -> None:
+def _to_cog(raw: Path, target: Path, resampling: Resampling, predictor: str) -> None:
+    # The COG driver's own overviews would pass over every pixel of the eight bands, empty ones too; those of a sparse
+    # GeoTIFF with separate bands know what is empty.
+    with rasterio.Env(SPARSE_OK_OVERVIEW="YES"), rasterio.open(raw, "r+") as dataset:
+        levels = [2**level for level in range(1, 16) if max(dataset.shape) > _BLOCK_PX * 2 ** (level - 1)]
+        if levels:
+            dataset.build_overviews(levels, resampling)
     rasterio.shutil.copy(
         raw,
         target,
         driver="COG",
         compress="DEFLATE",
         predictor=predictor,
-        blocksize=512,
-        overview_resampling=resampling,
+        blocksize=_BLOCK_PX,
+        overviews="FORCE_USE_EXISTING" if levels else "NONE",
         sparse_ok="YES",
         num_threads="ALL_CPUS",
     )

@@ -206,13 +206,15 @@ class _Engine:
             self._progress(done, total)
 
     def _submit_row(self, pool: ThreadPoolExecutor, row: list[Window]) -> list[Future[None]]:
-        masks = [self._watched.mask(window) for window in row]
-        if not any(mask.any() for mask in masks):
+        masks = [self._watched.masks(window) for window in row]
+        if not any(watched.any() for _, watched in masks):
             return [pool.submit(self._leave_window, window) for window in row]
         clear = [pool.submit(self._clear_row, scene, row[0]) for scene in self._plan.scenes]
         return [
-            pool.submit(self._window, window, mask, clear) if mask.any() else pool.submit(self._leave_window, window)
-            for window, mask in zip(row, masks, strict=True)
+            pool.submit(self._window, window, forest, watched, clear)
+            if watched.any()
+            else pool.submit(self._leave_window, window)
+            for window, (forest, watched) in zip(row, masks, strict=True)
         ]
 
     def _clear_row(self, scene: Scene, window: Window) -> NDArray[np.uint8]:
@@ -234,18 +236,26 @@ class _Engine:
         with self._lock:
             self._sink.write(window, None, state)
 
-    def _window(self, window: Window, mask: NDArray[np.bool_], clear: Sequence[Future[NDArray[np.uint8]]]) -> None:
+    def _window(
+        self,
+        window: Window,
+        forest: NDArray[np.bool_],
+        watched: NDArray[np.bool_],
+        clear: Sequence[Future[NDArray[np.uint8]]],
+    ) -> None:
         plan, params = self._plan, self._params
-        runs, cells = watched_runs(mask, params.monitor.cell_px)
-        ndvi, near_infrared, tally = self._read_series(window, mask, runs, int(cells[-1]), clear)
+        runs, cells = forest_runs(forest, params.monitor.cell_px)
+        inside = np.empty(int(cells[-1]), np.bool_)
+        kernels.collect(watched, runs, inside)
+        ndvi, near_infrared, tally = self._read_series(window, forest, runs, inside.size, clear)
         split = len(plan.reference)
         days = plan.days
         reference = fit_reference(ndvi[:split], days[:split], params.reference)
         monitored = follow(ndvi[split:], near_infrared, days[split:], cells, reference, params.monitor)
-        result = _classify(plan, reference, monitored, params.monitor)
-        state, change = _lay_out(mask.shape, runs, result)
-        tally.watched = int(cells[-1])
-        tally.with_reference = int(np.isfinite(reference.lowest).sum())
+        result = _classify(plan, reference, monitored, inside, params.monitor)
+        state, change = _lay_out(forest.shape, runs, result)
+        tally.watched = int(inside.sum())
+        tally.with_reference = int((np.isfinite(reference.lowest) & inside).sum())
         tally.observed = int(result.observed.sum())
         tally.provisional = int((result.state == PixelState.PROVISIONAL).sum())
         tally.confirmed = int((result.state == PixelState.CONFIRMED).sum())
@@ -261,7 +271,7 @@ class _Engine:
         pixels: int,
         clear: Sequence[Future[NDArray[np.uint8]]],
     ) -> tuple[NDArray[np.int16], NDArray[np.int16], Tally]:
-        """NDVI of all dates, and near infrared of the monitored ones, of the watched pixels of a window."""
+        """NDVI of all dates, and near infrared of the monitored ones, of the forest pixels of a window."""
         plan, buffers = self._plan, self._buffers()
         split, tally = len(plan.reference), Tally()
         size = plan.pixels_per_class
@@ -317,21 +327,26 @@ class _WindowResult:
     observed: NDArray[np.bool_]
 
 
-def _classify(plan: TilePlan, reference: Reference, monitored: Monitored, params: MonitorParams) -> _WindowResult:
-    """From what each pixel went through to its state at the end of the month."""
+def _classify(
+    plan: TilePlan, reference: Reference, monitored: Monitored, inside: NDArray[np.bool_], params: MonitorParams
+) -> _WindowResult:
+    """From what each pixel went through to its state at the end of the month; `inside` the area of interest."""
     since_epoch = np.array([(scene.day - EPOCH).days for scene in plan.monitored], np.int32)
     first_of_month = sum(scene.day < plan.month.first_day for scene in plan.monitored)
-    observed = monitored.last_seen >= first_of_month
-    # A loss needs a date on which the forest was still there: a gap of years is not a felling.
-    open_loss = (monitored.n_low > 0) & (monitored.last_intact >= 0)
+    observed = inside & (monitored.last_seen >= first_of_month)
+    first_told = sum(scene.day < plan.month.shifted(1 - params.window_months).first_day for scene in plan.monitored)
+    # A loss needs a date on which the forest was still there: a gap of years is not a felling. And it is told for as
+    # long as the window lasts.
+    open_loss = inside & (monitored.last_intact >= 0) & (monitored.first_low >= first_told)
     confirmed = open_loss & (monitored.n_low >= params.confirmations)
     drop = monitored.ndvi_before - monitored.ndvi_after
     with np.errstate(invalid="ignore"):
         provisional = open_loss & ~confirmed & monitored.convincing & (drop >= params.felling_drop)
     state = np.where(observed, PixelState.INTACT, PixelState.UNOBSERVED).astype(np.uint8)
-    # An unconfirmed suspicion is not intact: nothing certain can be said of it.
-    undecided = open_loss & ~confirmed & ~provisional
+    # A suspicion that is not told is not intact either: unconfirmed, older than the window, or never seen as forest.
+    undecided = (monitored.n_low > 0) & ~confirmed & ~provisional
     state[undecided] = PixelState.UNOBSERVED
+    state[~inside] = PixelState.NOT_FOREST
     state[provisional] = PixelState.PROVISIONAL
     state[confirmed] = PixelState.CONFIRMED
 
@@ -369,13 +384,13 @@ def _lay_out(
     return state, change
 
 
-def watched_runs(mask: NDArray[np.bool_], cell_px: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Runs of watched pixels along rows, cell after cell, and where each cell's pixels begin in the list.
+def forest_runs(mask: NDArray[np.bool_], cell_px: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Runs of forest pixels along rows, cell after cell, and where each cell's pixels begin in the list.
 
     Parameters
     ----------
     mask : ndarray of bool, shape (rows, cols)
-        Watched pixels of a window.
+        Forest pixels of a window.
     cell_px
         Side of a cell.
 

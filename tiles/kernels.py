@@ -559,8 +559,9 @@ def monitor(
     """Follow each pixel date by date against its curve.
 
     An observation is *low* when it lies further below the curve (shifted by what the forest around does that day)
-    than the date's own noise explains, *intact* when it lies near the curve, and neither in between. The first low
-    after an intact date opens a suspicion; an intact date that makes as many as there were lows closes it.
+    than the date's own noise explains, *intact* when it lies near the curve, and neither in between. A first low opens
+    a suspicion, whether an intact date came before it (`dates` tells) or not; an intact date that makes as many as
+    there were lows closes it.
 
     Parameters
     ----------
@@ -841,3 +842,22 @@ def find_runs(mask: NDArray[np.bool_], cell: int, runs: NDArray[np.int32], cells
                     count += 1
     cells[index] = place
     return count
+
+
+@njit(cache=True, nogil=True)
+def collect(values: NDArray[np.generic], runs: NDArray[np.int32], out: NDArray[np.generic]) -> None:
+    """Make a list of the pixels of a window: the way there of `scatter`.
+
+    Parameters
+    ----------
+    values : shape (rows, cols)
+        The window.
+    runs : int32, shape (runs, 4)
+        Row, first column, end column, and place in the list, of each run.
+    out : shape (pixels,)
+        Written.
+    """
+    for run in range(runs.shape[0]):
+        row, start, place = runs[run, 0], runs[run, 1], runs[run, 3]
+        for index in range(runs[run, 2] - start):
+            out[place + index] = values[row, start + index]

@@ -24,8 +24,10 @@ class MonitorParams:
     Parameters
     ----------
     window_months
-        Months up to the scanned one in which a loss may have begun. Twelve, since a felling of October in broadleaf
-        shows only in May.
+        Months up to the scanned one in which a loss must have been seen first to be told: a year of fellings.
+    lead_months
+        Months before these that are followed as well, for the last date on which the forest was intact. Eight, since
+        broadleaf stands say nothing from October to May.
     low_drop
         NDVI under the reference from which a date is low: three times the 0.04 by which clear dates of an intact
         pixel differ.
@@ -62,6 +64,7 @@ class MonitorParams:
     """
 
     window_months: int = 12
+    lead_months: int = 8
     low_drop: float = 0.12
     noise_sigmas: float = 3.0
     intact_drop: float = 0.08
@@ -79,8 +82,15 @@ class MonitorParams:
     def __post_init__(self) -> None:
         if not 0 < self.intact_drop < self.low_drop < self.felling_drop < 1:
             raise InvalidParameterError("The drops must rise: 0 < intact_drop < low_drop < felling_drop < 1.")
-        if self.confirmations < 1 or self.window_months < 1 or self.stride < 1 or self.cell_px < 1:
-            raise InvalidParameterError("confirmations, window_months, stride and cell_px must be 1 or more.")
+        if min(self.confirmations, self.window_months, self.stride, self.cell_px) < 1 or self.lead_months < 0:
+            raise InvalidParameterError(
+                "confirmations, window_months, stride and cell_px must be 1 or more, lead_months 0 or more."
+            )
+
+    @property
+    def months(self) -> int:
+        """Months that are followed, up to the scanned one."""
+        return self.window_months + self.lead_months
 
 
 @dataclass(frozen=True)

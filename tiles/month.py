@@ -9,6 +9,7 @@ from typing import Self
 
 from tiles.errors import InvalidParameterError
 
+_FIRST_YEAR = 2015
 _FORM = re.compile(r"(\d{4})-(\d{2})")
 
 
@@ -19,14 +20,14 @@ class Month:
     Parameters
     ----------
     year, month
-        Gregorian year (1900 to 2999) and month (1 to 12).
+        Gregorian year and month (1 to 12).
     """
 
     year: int
     month: int
 
     def __post_init__(self) -> None:
-        if not (1900 <= self.year <= 2999 and 1 <= self.month <= 12):
+        if not (1 <= self.year <= 9998 and 1 <= self.month <= 12):
             raise InvalidParameterError(f"Month {self} does not exist: give YYYY-MM, such as 2019-07.")
 
     @classmethod
@@ -41,7 +42,10 @@ class Month:
         match = _FORM.fullmatch(text.strip())
         if match is None:
             raise InvalidParameterError(f"Month {text!r} is not of the form YYYY-MM, such as 2019-07.")
-        return cls(int(match[1]), int(match[2]))
+        year, month = int(match[1]), int(match[2])
+        if year < _FIRST_YEAR:
+            raise InvalidParameterError(f"Month {text.strip()} was before Sentinel-2, which began in {_FIRST_YEAR}.")
+        return cls(year, month)
 
     @property
     def first_day(self) -> dt.date:

@@ -18,7 +18,7 @@ from tiles.scene import Band, Scene
 
 def first_month_needed(month: Month, params: ChangeParams) -> Month:
     """The oldest month that a scan of `month` reads: the monitored window, and the years before it."""
-    return month.shifted(1 - params.monitor.window_months - 12 * params.reference.years)
+    return month.shifted(1 - params.monitor.months - 12 * params.reference.years)
 
 
 def plan_tile(
@@ -66,7 +66,7 @@ def plan_tile(
             skipped.append(SkippedScene(scene.id, reason))
         else:
             kept.append(scene)
-    start = month.shifted(1 - params.monitor.window_months).first_day
+    start = month.shifted(1 - params.monitor.months).first_day
     monitored = tuple(scene for scene in kept if scene.day >= start)
     if not any(scene.day >= month.first_day for scene in monitored):
         raise NoSceneError(

@@ -25,7 +25,10 @@ GDAL_OPTIONS: dict[str, Any] = {
     "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".tif,.tiff,.jp2",
     "GDAL_HTTP_MAX_RETRY": 4,
     "GDAL_HTTP_RETRY_DELAY": 1,
-    "GDAL_HTTP_RETRY_CODES": "ALL",
+    # Lost connections are tried again too; what is not there (404) is not asked for again and again.
+    "GDAL_HTTP_RETRY_CODES": "408,429,500,502,503,504",
+    "GDAL_HTTP_CONNECTTIMEOUT": 10,
+    "GDAL_HTTP_TIMEOUT": 120,
     "GDAL_HTTP_MULTIRANGE": "YES",
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
     # Blocks are read once: a cache would only make memory grow.

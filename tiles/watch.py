@@ -83,7 +83,7 @@ class WatchedArea:
 
 
 class WatchedPixels:
-    """Watched pixels of one grid, window by window."""
+    """Forest and watched pixels of one grid, window by window."""
 
     def __init__(
         self, grid: Grid, forest_raster: Path | None, forest: list[Any] | None, area: list[Any] | None
@@ -94,15 +94,21 @@ class WatchedPixels:
         self._forest = None if forest is None else shapely.STRtree(forest)
         self._area = None if area is None else shapely.STRtree(area)
 
-    def mask(self, window: Window) -> NDArray[np.bool_]:
-        """Which pixels of a window are watched; True for all where neither mask nor area was given."""
-        watched = np.ones((window.height, window.width), bool)
-        for polygons in (self._area, self._forest):
-            if polygons is not None and watched.any():
-                watched &= self._inside(polygons, window)
-        if self._forest_raster is not None and watched.any():
-            watched &= self._forest_pixels(window)
-        return watched
+    def masks(self, window: Window) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which pixels of a window are forest, and which of these lie in the area of interest.
+
+        Both are of the window's shape; without a mask all is forest, without an area all of it is of interest. What a
+        date is worth is measured on the forest around, whatever part of it is asked for. Where the area does not
+        reach, forest is not looked for: both are False.
+        """
+        shape = (window.height, window.width)
+        inside = np.ones(shape, bool) if self._area is None else self._inside(self._area, window)
+        if not inside.any():
+            return inside, inside
+        forest = np.ones(shape, bool) if self._forest is None else self._inside(self._forest, window)
+        if self._forest_raster is not None:
+            forest &= self._forest_pixels(window)
+        return forest, forest & inside
 
     def _inside(self, polygons: shapely.STRtree, window: Window) -> NDArray[np.bool_]:
         found = polygons.query(shapely.box(*self._grid.window_bounds(window)))

@@ -30,7 +30,7 @@ from detector.alerts import (
 from detector.features import FEATURES, patch_features
 from detector.params import PatchParams
 from detector.patches import find_patches
-from tests.detector.fakes import LAEA, UTM, blob, changed, merged
+from tests.detector.fakes import FIRST_LOW, LAEA, UTM, blob, changed, merged
 from tiles.change import ChangedPixels, PixelState
 from tiles.errors import OutputError
 from tiles.grid import Grid
@@ -262,7 +262,8 @@ def test_published_outline_lies_where_the_pixels_are(tmp_path: Path) -> None:
 def test_provisional_ring_around_an_opening_keeps_its_hole(tmp_path: Path) -> None:
     state = np.full((20, 20), PixelState.PROVISIONAL)
     state[5:15, 5:15] = PixelState.CONFIRMED
-    alerts = alerts_of(changed(np.ones((20, 20), bool), state=state))
+    first_low = np.where(state == PixelState.PROVISIONAL, FIRST_LOW + 21, FIRST_LOW)
+    alerts = alerts_of(changed(np.ones((20, 20), bool), state=state, first_low=first_low))
     document = written(alerts, tmp_path / "a.geojson")
     rings = sorted(len(feature["geometry"]["coordinates"]) for feature in document["features"])
     assert rings == [1, 2]

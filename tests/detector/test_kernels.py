@@ -21,18 +21,23 @@ def sparse(raster: NDArray[np.uint8]) -> tuple[NDArray[np.int32], NDArray[np.int
     return row.astype(np.int32), col.astype(np.int32), raster[row, col]
 
 
-def assert_labels_agree(raster: NDArray[np.uint8]) -> NDArray[np.int32]:
-    pixels = sparse(raster)
-    labels = kernels.label_pixels(*pixels)
+def assert_labels_agree(raster: NDArray[np.uint8], seed: int = 0, apart_days: int = -1) -> NDArray[np.int32]:
+    row, col, group = sparse(raster)
+    day = np.random.default_rng(seed).integers(0, 40, row.size).astype(np.int32)
+    labels = kernels.label_pixels(row, col, group, day, apart_days)
     assert labels.dtype == np.int32
-    np.testing.assert_array_equal(labels, oracle.label_pixels(*pixels))
+    np.testing.assert_array_equal(labels, oracle.label_pixels(row, col, group, day, apart_days))
     return labels
 
 
 @settings(deadline=None, max_examples=300)
-@given(SIZES.flatmap(lambda shape: arrays(np.uint8, shape, elements=st.integers(0, 2))))
-def test_labels_are_those_of_the_twin(raster: NDArray[np.uint8]) -> None:
-    assert_labels_agree(raster)
+@given(
+    SIZES.flatmap(lambda shape: arrays(np.uint8, shape, elements=st.integers(0, 2))),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([-1, 0, 5]),
+)
+def test_labels_are_those_of_the_twin(raster: NDArray[np.uint8], seed: int, apart_days: int) -> None:
+    assert_labels_agree(raster, seed, apart_days)
 
 
 @settings(deadline=None, max_examples=50)
@@ -68,6 +73,13 @@ def test_known_labels(raster: NDArray[np.int64], n_labels: int) -> None:
     assert labels.max() + 1 == n_labels
 
 
+def test_pixels_of_two_groups_are_joined_when_their_days_are_near() -> None:
+    row, col, group = sparse(np.array([[1, 2, 1]], np.uint8))
+    day = np.array([100, 110, 121], np.int32)
+    assert kernels.label_pixels(row, col, group, day, 10).tolist() == [0, 0, 1]
+    assert kernels.label_pixels(row, col, group, day, 9).tolist() == [0, 1, 2]
+
+
 def test_last_pixel_of_a_row_does_not_touch_the_first_of_the_next() -> None:
     raster = np.zeros((2, 9), np.uint8)
     raster[0, 8] = raster[1, 0] = 1
@@ -76,7 +88,7 @@ def test_last_pixel_of_a_row_does_not_touch_the_first_of_the_next() -> None:
 
 def test_labelling_does_not_depend_on_where_the_pixels_lie() -> None:
     far = np.array([10**9, 10**9, 10**9 + 2], np.int32)
-    labels = kernels.label_pixels(far, np.array([5, 6, 6], np.int32), np.ones(3, np.uint8))
+    labels = kernels.label_pixels(far, np.array([5, 6, 6], np.int32), np.ones(3, np.uint8), np.zeros(3, np.int32), 0)
     assert labels.tolist() == [0, 0, 1]  # a raster that holds these rows would not fit in memory
 
 

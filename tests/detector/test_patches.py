@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pyproj
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from detector.params import PatchParams
 from detector.patches import Patch, find_patches
-from tests.detector.fakes import LAEA, UTM, blob, changed, draw
+from tests.detector.fakes import FIRST_LOW, LAEA, UTM, blob, changed, draw
 from tiles.change import PixelState
 from tiles.errors import InvalidParameterError
 from tiles.grid import Grid
@@ -127,10 +128,36 @@ def test_weak_pixels_of_a_hole_are_its_ground_and_not_its_pixels() -> None:
     assert patch.area_ha == pytest.approx(1, abs=1e-5)
 
 
+def _weeks_apart(state: NDArray[Any]) -> NDArray[Any]:
+    """First low dates such that provisional losses began three weeks after confirmed ones."""
+    return np.where(state == PROVISIONAL, FIRST_LOW + 21, FIRST_LOW)
+
+
+def test_a_cut_half_hidden_on_its_second_date_is_one_patch() -> None:
+    state = np.where(np.arange(12) < 6, CONFIRMED, PROVISIONAL) * np.ones((8, 1), int)
+    shifted = np.where(state == PROVISIONAL, FIRST_LOW + 10, FIRST_LOW)
+    for first_low in (FIRST_LOW, shifted):
+        pixels = changed(np.ones((8, 12), bool), state=state, first_low=first_low)
+        (patch,) = find_patches(pixels, LAEA, PatchParams())
+        assert patch.area_ha == pytest.approx(0.96, abs=1e-5)
+        assert set(pixels.state[patch.pixels]) == {CONFIRMED, PROVISIONAL}
+
+
+def test_a_large_hole_is_no_loss() -> None:
+    ring = np.ones((40, 40), bool)
+    ring[2:38, 2:38] = False
+    (patch,) = find_patches(changed(ring), LAEA, PatchParams())
+    assert patch.area_ha == pytest.approx(ring.sum() / 100, abs=1e-5)
+    assert patch.n_holes == 1
+    (filled,) = find_patches(changed(ring), LAEA, PatchParams(max_hole_ha=12.96))
+    assert filled.area_ha == pytest.approx(16, abs=1e-4)
+
+
 def test_provisional_heart_of_a_confirmed_ring_is_absorbed() -> None:
     state = np.full((12, 12), CONFIRMED)
-    state[2:10, 2:10] = PROVISIONAL
-    (patch,) = find_patches(changed(np.ones((12, 12), bool), state=state), LAEA, PatchParams())
+    state[3:9, 3:9] = PROVISIONAL
+    pixels = changed(np.ones((12, 12), bool), state=state, first_low=_weeks_apart(state))
+    (patch,) = find_patches(pixels, LAEA, PatchParams())
     assert patch.pixels.size == 144
     assert patch.area_ha == pytest.approx(1.44, abs=1e-5)
 
@@ -138,7 +165,7 @@ def test_provisional_heart_of_a_confirmed_ring_is_absorbed() -> None:
 def test_provisional_haze_around_a_confirmed_opening_does_not_hide_it() -> None:
     state = np.full((20, 20), PROVISIONAL)
     state[5:15, 5:15] = CONFIRMED
-    pixels = changed(np.ones((20, 20), bool), state=state)
+    pixels = changed(np.ones((20, 20), bool), state=state, first_low=_weeks_apart(state))
     haze, opening = find_patches(pixels, LAEA, PatchParams())
     assert np.unique(pixels.state[opening.pixels]).tolist() == [CONFIRMED]
     assert opening.area_ha == pytest.approx(1, abs=1e-5)
@@ -149,7 +176,7 @@ def test_provisional_haze_around_a_confirmed_opening_does_not_hide_it() -> None:
 
 def test_provisional_and_confirmed_neighbours_stay_apart() -> None:
     state = np.where(np.arange(20) < 10, CONFIRMED, PROVISIONAL) * np.ones((10, 1), int)
-    pixels = changed(np.ones((10, 20), bool), state=state)
+    pixels = changed(np.ones((10, 20), bool), state=state, first_low=_weeks_apart(state))
     patches = find_patches(pixels, LAEA, PatchParams())
     assert [np.unique(pixels.state[p.pixels]).tolist() for p in patches] == [[CONFIRMED], [PROVISIONAL]]
     assert [p.area_ha for p in patches] == pytest.approx([1, 1], abs=1e-5)
@@ -158,7 +185,9 @@ def test_provisional_and_confirmed_neighbours_stay_apart() -> None:
 def test_provisional_bridge_does_not_glue_confirmed_openings() -> None:
     state = np.full((10, 25), CONFIRMED)
     state[:, 10:15] = PROVISIONAL
-    patches = find_patches(changed(np.ones((10, 25), bool), state=state), LAEA, PatchParams())
+    patches = find_patches(
+        changed(np.ones((10, 25), bool), state=state, first_low=_weeks_apart(state)), LAEA, PatchParams()
+    )
     assert [p.col for p in patches] == [0, 10, 15]
 
 
@@ -247,6 +276,6 @@ def test_moving_the_pixels_moves_the_patches(seed: int, row: int, col: int) -> N
     ],
     ids=str,
 )
-def test_parameters_outside_their_range_are_refused(wrong: dict[str, float]) -> None:
+def test_parameters_outside_their_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidParameterError, match=next(iter(wrong))):
         PatchParams(**wrong)

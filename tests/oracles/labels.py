@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
 from skimage.measure import label
 
 
-def label_pixels(row: NDArray[np.int32], col: NDArray[np.int32], group: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """Label each group on a raster of its own, then renumber by first pixel."""
+def label_pixels(
+    row: NDArray[np.int32], col: NDArray[np.int32], group: NDArray[np.uint8], day: NDArray[np.int32], apart_days: int
+) -> NDArray[np.int32]:
+    """Look at every pair of pixels, then number the components by their first pixel."""
     if not row.size:
         return np.empty(0, np.int32)
-    labels = np.zeros(row.size, np.int64)
-    for value in np.unique(group):
-        raster = np.zeros((row.max() + 1, col.max() + 1), bool)
-        mine = group == value
-        raster[row[mine], col[mine]] = True
-        components = label(raster, connectivity=2)
-        labels[mine] = labels.max() + components[row[mine], col[mine]]
+    near = (abs(row[:, None] - row) <= 1) & (abs(col[:, None] - col) <= 1)
+    alike = (group[:, None] == group) | (abs(day[:, None] - day) <= apart_days)
+    _, labels = connected_components(near & alike, directed=False)
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[inverse].astype(np.int32)
 

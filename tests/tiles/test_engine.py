@@ -25,7 +25,7 @@ from tests.oracles import pixels as oracle
 from tiles import engine
 from tiles.change import EPOCH, NO_VALUE, PixelState
 from tiles.clear import CLEAR_CLASSES, OBSCURING_CLASSES
-from tiles.engine import ChangeParams, Tally, make_change_map, watched_runs
+from tiles.engine import ChangeParams, Tally, forest_runs, make_change_map
 from tiles.errors import SceneReadError
 from tiles.monitor import MonitorParams
 from tiles.month import Month
@@ -277,7 +277,7 @@ def test_the_margin_around_a_cloud_is_kept_across_windows(monkeypatch: pytest.Mo
 @settings(max_examples=50, deadline=None)
 @given(hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12)), st.integers(1, 13))
 def test_runs_list_each_watched_pixel_once_cell_after_cell(mask: NDArray[np.bool_], cell_px: int) -> None:
-    runs, cells = watched_runs(mask, cell_px)
+    runs, cells = forest_runs(mask, cell_px)
     seen = np.full(mask.shape, -1)
     for row, start, stop, place in runs:
         assert stop > start

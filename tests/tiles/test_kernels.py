@@ -89,19 +89,22 @@ def test_change_of_nothing_is_nothing() -> None:
 @quick
 @given(st.data(), st.integers(1, 2), st.booleans())
 def test_gathered_ndvi_is_that_of_the_watched_pixels(data: st.DataObject, size: int, keep_nir: bool) -> None:
-    from tiles.engine import watched_runs
+    from tiles.engine import forest_runs
 
     rows, cols = data.draw(st.integers(1, 6)) * size, data.draw(st.integers(1, 9)) * size
     red, nir = (data.draw(hnp.arrays(np.uint16, (rows, cols), elements=digital_numbers)) for _ in range(2))
     clear = data.draw(hnp.arrays(np.uint8, (rows // size, cols // size), elements=st.integers(0, 1)))
     mask = data.draw(hnp.arrays(bool, (rows, cols)))
     offset = data.draw(offsets)
-    runs, cells = watched_runs(mask, 4)
+    runs, cells = forest_runs(mask, 4)
     ndvi = np.empty(cells[-1], np.int16)
     level = np.empty(cells[-1] if keep_nir else 0, np.int16)
     kernels.gather_ndvi(red, nir, clear, size, offset, runs, ndvi, level)
     back = np.full(mask.shape, 7, np.int16)
     kernels.scatter(ndvi, runs, back)
+    again = np.empty_like(ndvi)
+    kernels.collect(back, runs, again)
+    np.testing.assert_array_equal(again, ndvi)
     expected = oracle.ndvi(red, nir, np.repeat(np.repeat(clear, size, 0), size, 1), offset)
     assert (back[~mask] == 7).all()
     np.testing.assert_array_equal(back[mask] == kernels.MISSING, expected[mask] == kernels.MISSING)

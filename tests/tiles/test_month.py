@@ -12,9 +12,10 @@ from tiles.errors import InvalidParameterError
 from tiles.month import Month
 
 months = st.builds(Month, st.integers(1950, 2900), st.integers(1, 12))
+years_of_sentinel_2 = st.builds(Month, st.integers(2015, 2900), st.integers(1, 12))
 
 
-@given(months)
+@given(years_of_sentinel_2)
 def test_a_month_is_read_as_it_is_written(month: Month) -> None:
     assert Month.parse(str(month)) == month
     assert Month.parse(f" {month} ") == month
@@ -41,8 +42,14 @@ def test_the_last_of_february_knows_leap_years() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["2019-7", "2019", "07-2019", "2019-07-01", "july", "", "2019/07", "2019-13", "2019-00", "0000-07", "0001-07"],
+    ["2019-7", "2019", "07-2019", "2019-07-01", "july", "", "2019/07", "2019-13", "2019-00", "2019-99"],
 )
 def test_what_is_no_month_is_refused_with_the_right_form(text: str) -> None:
     with pytest.raises(InvalidParameterError, match="YYYY-MM, such as 2019-07"):
+        Month.parse(text)
+
+
+@pytest.mark.parametrize("text", ["0000-07", "1900-01", "2014-12"])
+def test_a_month_before_sentinel_2_is_refused(text: str) -> None:
+    with pytest.raises(InvalidParameterError, match=f"{text} was before Sentinel-2"):
         Month.parse(text)

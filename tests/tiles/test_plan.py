@@ -53,14 +53,14 @@ def _scenes(*days: tuple[int, int, int]) -> list[Scene]:
     return [scene_on(dt.date(*day)) for day in days]
 
 
-FIVE = _scenes((2017, 6, 1), (2018, 7, 31), (2018, 8, 1), (2019, 7, 1), (2019, 7, 20))
+FIVE = _scenes((2017, 6, 1), (2017, 11, 30), (2017, 12, 1), (2019, 7, 1), (2019, 7, 20))
 
 
 def _plan(scenes: list[Scene], reader: FakeReader) -> tuple[TilePlan, list[SkippedScene]]:
     return plan_tile("31TDK", scenes, MONTH, reader, PARAMS)
 
 
-def test_scenes_are_split_where_the_watched_year_begins() -> None:
+def test_scenes_are_split_where_the_months_that_are_followed_begin() -> None:
     plan, skipped = _plan(FIVE, Grids())
     assert plan.reference == tuple(FIVE[:2])
     assert plan.monitored == tuple(FIVE[2:])
@@ -71,8 +71,8 @@ def test_scenes_are_split_where_the_watched_year_begins() -> None:
     assert skipped == []
 
 
-def test_three_years_before_the_watched_one_are_needed() -> None:
-    assert first_month_needed(MONTH, PARAMS) == Month(2015, 8)
+def test_three_years_before_the_twenty_months_that_are_followed_are_needed() -> None:
+    assert first_month_needed(MONTH, PARAMS) == Month(2014, 12)
 
 
 def test_a_scene_on_another_grid_is_left_out_and_both_grids_are_named() -> None:

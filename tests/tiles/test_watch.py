@@ -52,7 +52,7 @@ def _raster(path: Path, values: NDArray[Any], transform: Affine, crs: Any = UTM,
 
 
 def _mask(forest: Path | None = None, aoi: Path | None = None, window: Window = WHOLE) -> NDArray[np.bool_]:
-    return WatchedArea.open(forest, aoi).on(GRID).mask(window)
+    return WatchedArea.open(forest, aoi).on(GRID).masks(window)[1]
 
 
 def test_without_mask_and_area_everything_is_watched() -> None:
@@ -184,7 +184,7 @@ def test_a_damaged_raster_mask_is_an_area_error(tmp_path: Path) -> None:
     path = _raster(tmp_path / "forest.tif", noise, GRID.transform)
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(AreaError, match="cannot be read"):
-        WatchedArea.open(path, None).on(GRID).mask(WHOLE)
+        WatchedArea.open(path, None).on(GRID).masks(WHOLE)
 
 
 @pytest.mark.parametrize("pixel_m", [10, 20])

@@ -102,7 +102,7 @@ def _once_a_pass(scenes: list[Scene]) -> tuple[list[Scene], list[SkippedScene]]:
         best = max(scenes_of_pass, key=lambda scene: (scene.baseline or "", scene.id))
         kept.append(best)
         skipped += [
-            SkippedScene(scene.id, f"same acquisition as {best.id}, which is read", usable=True)
+            SkippedScene(scene.id, f"same acquisition as {best.id}, which is newer", usable=True)
             for scene in scenes_of_pass
             if scene is not best
         ]
