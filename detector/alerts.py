@@ -199,9 +199,9 @@ def _scenes_between(context: ScanContext, first: date | None, last: date | None)
 def _identities(
     patches: Sequence[Patch], pixels: ChangedPixels, grid: Grid, tile: str, first_low: NDArray[np.datetime64]
 ) -> list[str]:
-    """Names that depend on nothing but the tile, the date and where the loss was strongest.
+    """Names that depend on nothing but the tile, the patch's first low date and where the loss was strongest.
 
-    Not on the outline, the thresholds or the other patches: the same month scanned again, with the same
+    Not on the outline or the other patches: the same month scanned again, with the same
     images, gives the same names. Should two patches of one day draw the same 32 bits, the later in row-major
     order draws again.
     """

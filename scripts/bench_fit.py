@@ -156,7 +156,8 @@ def _own_steps(
         kernels.monitor(
             ndvi[part], near_infrared[part], reference.coefficients, reference.lowest, design[part], cells,
             usable[part], quality.background[part], quality.low_drop[part], params.intact_drop,
-            quality.convincing[part], quality.nir_level[part], params.dark_share, counts, dates, sums,
+            quality.convincing[part], quality.nir_level[part], params.dark_share, params.settled_lows,
+            counts, dates, sums,
         )  # fmt: skip
         return time.perf_counter() - started
 

@@ -23,6 +23,8 @@ HISTOGRAM_BINS: Final = 1_000
 """Bins of an anomaly histogram, over -1 <= anomaly < 1: 0.002 NDVI wide."""
 NIR_BINS: Final = 500
 """Bins of a near-infrared histogram, over reflectances 0 <= nir < 1: 0.002 wide."""
+_BATCH: Final = 512
+"""Pixels that are fitted side by side: each step of the arithmetic is then a row of vector instructions."""
 _CHUNK: Final = 4_096
 """Pixels that are followed through all dates before the next: what is known of them stays in the nearest cache."""
 
@@ -263,40 +265,82 @@ def ndvi_change_parallel(
             )  # fmt: skip
 
 
+@njit(cache=True, nogil=True, fastmath={"contract"})
+def _add_products(
+    factors: NDArray[np.float64], rows: NDArray[np.float64], chosen: NDArray[np.int64], into: NDArray[np.float64]
+) -> None:
+    """Add to each row k of `into` the `chosen` rows, each times its factor k: four a pass, since storing is dear."""
+    fours = chosen.size - chosen.size % 4
+    for place in range(0, fours, 4):
+        i, j, m, n = chosen[place], chosen[place + 1], chosen[place + 2], chosen[place + 3]
+        row_i, row_j, row_m, row_n = rows[i], rows[j], rows[m], rows[n]
+        for k in range(into.shape[0]):
+            by_i, by_j, by_m, by_n, out = factors[i, k], factors[j, k], factors[m, k], factors[n, k], into[k]
+            for pixel in range(out.size):
+                out[pixel] += (by_i * row_i[pixel] + by_j * row_j[pixel]) + (by_m * row_m[pixel] + by_n * row_n[pixel])
+    for i in chosen[fours:]:
+        row_i = rows[i]
+        for k in range(into.shape[0]):
+            by_i, out = factors[i, k], into[k]
+            for pixel in range(out.size):
+                out[pixel] += by_i * row_i[pixel]
+
+
+@njit(cache=True, nogil=True)
+def _subtract_product(one: NDArray[np.float64], other: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+    for pixel in range(out.size):
+        out[pixel] -= one[pixel] * other[pixel]
+
+
+@njit(cache=True, nogil=True)
+def _multiply(by: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+    for pixel in range(out.size):
+        out[pixel] *= by[pixel]
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
-def _factor(gram: NDArray[np.float64], order: int, low: NDArray[np.float64]) -> bool:
-    """Cholesky's factor of a symmetric positive matrix, both as lower triangles packed by rows; False: it has none."""
+def _invert_pivot(diagonal: NDArray[np.float64], out: NDArray[np.float64], fitted: NDArray[np.bool_]) -> None:
+    """Root of what is left of a diagonal, inverted, since it is divided by again and again."""
+    for pixel in range(out.size):
+        # Relative to the diagonal itself: below that, rounding is all that is left of it.
+        sound = out[pixel] > 1e-10 * diagonal[pixel]
+        out[pixel] = 1.0 / math.sqrt(out[pixel] if sound else 1.0)
+        fitted[pixel] &= sound
+
+
+@njit(cache=True, nogil=True)
+def _solve(
+    gram: NDArray[np.float64],
+    right: NDArray[np.float64],
+    factor: NDArray[np.float64],
+    solution: NDArray[np.float64],
+    fitted: NDArray[np.bool_],
+) -> None:
+    """Solve symmetric positive systems by Cholesky's method, one a pixel; `fitted` turns False where that cannot be.
+
+    The lower triangle of `gram` is packed by rows, which are those of `factor` too; each element is an array of pixels.
+    """
+    order = right.shape[0]
+    factor[:] = gram
     for i in range(order):
         row = i * (i + 1) // 2
         for j in range(i + 1):
             other = j * (j + 1) // 2
-            total = gram[row + j]
             for k in range(j):
-                total -= low[row + k] * low[other + k]
-            if i != j:
-                low[row + j] = total * low[other + j]
-            # Relative to its own diagonal: below that, rounding is all that is left of it.
-            elif total > 1e-10 * gram[row + i]:
-                # Inverted, since it is divided by again and again.
-                low[row + i] = 1.0 / math.sqrt(total)
+                _subtract_product(factor[row + k], factor[other + k], factor[row + j])
+            if i == j:
+                _invert_pivot(gram[row + i], factor[row + i], fitted)
             else:
-                return False
-    return True
-
-
-@njit(cache=True, nogil=True)
-def _substitute(low: NDArray[np.float64], right: NDArray[np.float64], order: int, out: NDArray[np.float64]) -> None:
-    """Solve a system by the factor of `_factor`."""
+                _multiply(factor[other + j], factor[row + j])
+    solution[:] = right
     for i in range(order):
-        total = right[i]
         for k in range(i):
-            total -= low[i * (i + 1) // 2 + k] * out[k]
-        out[i] = total * low[i * (i + 1) // 2 + i]
+            _subtract_product(factor[i * (i + 1) // 2 + k], solution[k], solution[i])
+        _multiply(factor[i * (i + 1) // 2 + i], solution[i])
     for i in range(order - 1, -1, -1):
-        total = out[i]
         for k in range(i + 1, order):
-            total -= low[k * (k + 1) // 2 + i] * out[k]
-        out[i] = total * low[i * (i + 1) // 2 + i]
+            _subtract_product(factor[k * (k + 1) // 2 + i], solution[k], solution[i])
+        _multiply(factor[i * (i + 1) // 2 + i], solution[i])
 
 
 @njit(cache=True, nogil=True)
@@ -312,73 +356,92 @@ def _products(design: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @njit(cache=True, nogil=True)
-def _load_series(ndvi: NDArray[np.int16], seen: NDArray[np.float64], values: NDArray[np.float64]) -> tuple[int, bool]:
-    """Take in a pixel's series: ones and NDVI where seen, else zeros; how many, and whether on the dates as before."""
-    count, same = 0, True
-    for date in range(seen.size):
-        here = ndvi[date] != MISSING
-        weight = 1.0 if here else 0.0
-        same &= weight == seen[date]
-        seen[date] = weight
-        values[date] = ndvi[date] * (1.0 / NDVI_SCALE) if here else 0.0
-        count += here
-    return count, same
+def _load_date(
+    ndvi: NDArray[np.int16], values: NDArray[np.float64], inside: NDArray[np.float64], count: NDArray[np.int16]
+) -> tuple[bool, bool]:
+    """Take in a date: NDVI and ones where seen, else zeros; whether any pixel was seen, and whether all were."""
+    some, every = False, True
+    for pixel in range(ndvi.size):
+        seen = ndvi[pixel] != np.int16(MISSING)
+        some |= seen
+        every &= seen
+    if some:
+        for pixel in range(ndvi.size):
+            seen = ndvi[pixel] != np.int16(MISSING)
+            values[pixel] = np.float64(ndvi[pixel]) * (1.0 / NDVI_SCALE) if seen else 0.0
+            inside[pixel] = 1.0 if seen else 0.0
+            count[pixel] += np.int16(seen)
+    return some, every
 
 
-# Sums may be taken in any order here: that is what makes vector instructions of a sum.
-@njit(cache=True, nogil=True, fastmath={"reassoc"})
-def _project(by_term: NDArray[np.float64], values: NDArray[np.float64], out: NDArray[np.float64]) -> None:
-    """Right-hand side of the normal equations."""
-    for term in range(out.size):
-        total, row = 0.0, by_term[term]
-        for date in range(values.size):
-            total += row[date] * values[date]
-        out[term] = total
+@njit(cache=True, nogil=True, fastmath={"contract"})
+def _add_squares(
+    values: NDArray[np.float64], curve: NDArray[np.float64], inside: NDArray[np.float64], out: NDArray[np.float64]
+) -> None:
+    for pixel in range(out.size):
+        residual = values[pixel] - curve[pixel]
+        out[pixel] += inside[pixel] * residual * residual
 
 
-@njit(cache=True, nogil=True)
-def _evaluate(by_term: NDArray[np.float64], solution: NDArray[np.float64], out: NDArray[np.float64]) -> None:
-    """The curve on each date."""
-    out[:] = 0.0
-    for term in range(solution.size):
-        weight, row = solution[term], by_term[term]
-        for date in range(out.size):
-            out[date] += weight * row[date]
-
-
-@njit(cache=True, nogil=True, fastmath={"reassoc"})
-def _squares(values: NDArray[np.float64], curve: NDArray[np.float64], inside: NDArray[np.float64]) -> float:
-    """Sum of squared residuals of the dates inside."""
-    total = 0.0
-    for date in range(values.size):
-        residual = values[date] - curve[date]
-        total += inside[date] * residual * residual
-    return total
+@njit(cache=True, nogil=True, error_model="numpy")
+def _limits(
+    squares: NDArray[np.float64],
+    kept: NDArray[np.float64],
+    fitted: NDArray[np.bool_],
+    terms: int,
+    trim_sigma: float,
+    trim_floor: float,
+    out: NDArray[np.float64],
+) -> None:
+    """Residual under which a date is an outlier, from the sum of squares; none is where nothing is left to judge by."""
+    for pixel in range(out.size):
+        judged = fitted[pixel] & (kept[pixel] > terms)
+        error = math.sqrt(squares[pixel] / (kept[pixel] - terms if judged else 1.0))
+        limit = trim_sigma * error
+        limit = limit if limit > trim_floor else trim_floor
+        out[pixel] = -limit if judged else -math.inf
 
 
 @njit(cache=True, nogil=True)
 def _leave_out(
-    low: float,
-    most: int,
-    values: NDArray[np.float64],
+    limits: NDArray[np.float64],
+    fewest: int,
     curve: NDArray[np.float64],
-    design: NDArray[np.float64],
-    products: NDArray[np.float64],
+    values: NDArray[np.float64],
     inside: NDArray[np.float64],
-    gram: NDArray[np.float64],
-    right: NDArray[np.float64],
-) -> int:
-    """Take the dates whose residual is under `low` out of the normal equations, `most` at the most; how many."""
-    count = 0
-    for date in range(values.size):
-        if values[date] - curve[date] < low and inside[date] != 0.0 and count < most:
-            inside[date] = 0.0
-            count += 1
-            for k in range(gram.size):
-                gram[k] -= products[date, k]
-            for k in range(right.size):
-                right[k] -= design[date, k] * values[date]
-    return count
+    kept: NDArray[np.float64],
+    gone: NDArray[np.float64],
+    gone_values: NDArray[np.float64],
+) -> bool:
+    """Leave a date out where its residual is under the limit, unless too few are kept; whether it is anywhere."""
+    for pixel in range(limits.size):
+        low = (values[pixel] - curve[pixel] < limits[pixel]) & (inside[pixel] > 0.0) & (kept[pixel] > fewest)
+        step = 1.0 if low else 0.0
+        gone[pixel], gone_values[pixel] = -step, -values[pixel] * step
+        inside[pixel] -= step
+        kept[pixel] -= step
+    some = False
+    for pixel in range(limits.size):
+        some |= gone[pixel] < 0.0
+    return some
+
+
+@njit(cache=True, nogil=True)
+def _raise_peak(ndvi: NDArray[np.int16], curve: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+    for pixel in range(out.size):
+        level = curve[pixel] if ndvi[pixel] != np.int16(MISSING) else -math.inf
+        out[pixel] = level if level > out[pixel] else out[pixel]
+
+
+@njit(cache=True, nogil=True)
+def _evaluate(
+    by_term: NDArray[np.float64], solution: NDArray[np.float64], dates: NDArray[np.int64], out: NDArray[np.float64]
+) -> None:
+    """The curves on some dates."""
+    terms = np.arange(solution.shape[0])
+    for date in dates:
+        out[date] = 0.0
+        _add_products(by_term[:, date : date + 1], solution, terms, out[date : date + 1])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -417,59 +480,69 @@ def fit_harmonics(
     count : int16, shape (pixels,)
         Written: how many dates were seen.
     """
-    dates, terms = design.shape
-    products, by_term = _products(design), design.T.copy()
-    seen, inside, values, curve = np.zeros(dates), np.empty(dates), np.empty(dates), np.empty(dates)
-    whole, gram = np.zeros(products.shape[1]), np.empty(products.shape[1])
-    whole_factor, factor = np.empty(gram.size), np.empty(gram.size)
-    right, solution = np.empty(terms), np.empty(terms)
-    solvable = False
-    for pixel in range(ndvi.shape[1]):
-        n, same = _load_series(ndvi[:, pixel], seen, values)
-        count[pixel] = n
-        # Clouds are larger than pixels: neighbours are mostly seen on the same dates, and share their equations.
-        if not same:
-            whole[:] = 0.0
-            for date in range(dates):
-                if seen[date] != 0.0:
-                    for k in range(whole.size):
-                        whole[k] += products[date, k]
-            for k in range(1, terms):
-                whole[k * (k + 1) // 2 + k] += ridge
-            solvable = n >= min_observations and _factor(whole, terms, whole_factor)
-        fitted = solvable
-        if fitted:
-            _project(by_term, values, right)
-            _substitute(whole_factor, right, terms, solution)
-            _evaluate(by_term, solution, curve)
-            inside[:], gram[:], kept = seen, whole, n
-            for _ in range(trims):
-                if kept <= terms:
-                    break
-                error = math.sqrt(_squares(values, curve, inside) / (kept - terms))
-                low, most = -max(trim_sigma * error, trim_floor), kept - min_observations
-                left_out = _leave_out(low, most, values, curve, design, products, inside, gram, right)
-                if left_out == 0:
-                    break
-                kept -= left_out
-                fitted = _factor(gram, terms, factor)
-                if not fitted:
-                    break
-                _substitute(factor, right, terms, solution)
-                _evaluate(by_term, solution, curve)
-        peak[pixel] = _highest(curve, seen) if fitted else math.nan
+    (dates, terms), pixels = design.shape, ndvi.shape[1]
+    products, by_term, size = _products(design), design.T.copy(), max(1, min(_BATCH, pixels))
+    values, inside, curve = np.empty((dates, size)), np.empty((dates, size)), np.empty((dates, size))
+    gone, gone_values = np.empty((dates, size)), np.empty((dates, size))
+    gram, factor = np.empty((products.shape[1], size)), np.empty((products.shape[1], size))
+    right, solution = np.empty((terms, size)), np.empty((terms, size))
+    kept, squares, limits, highest = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
+    fitted = np.empty(size, np.bool_)
+    seen, partly, thinned = np.empty(dates, np.int64), np.empty(dates, np.int64), np.empty(dates, np.int64)
+    shared = np.empty(products.shape[1])
+    for first in range(0, pixels, size):
+        # The last batch reaches back over pixels that have their fit: it is the same again.
+        part = slice(min(first, pixels - size), min(first, pixels - size) + size)
+        number = count[part]
+        number[:], n_seen, n_partly = 0, 0, 0
+        shared[:], gram[:], right[:] = 0.0, 0.0, 0.0
+        for date in range(dates):
+            some, every = _load_date(ndvi[date, part], values[date], inside[date], number)
+            if some:
+                seen[n_seen] = date
+                n_seen += 1
+            # Clouds are larger than pixels: most dates see all of a batch, or nothing of it.
+            if every:
+                shared += products[date]
+            elif some:
+                partly[n_partly] = date
+                n_partly += 1
+        for k in range(1, terms):
+            shared[k * (k + 1) // 2 + k] += ridge
+        for k in range(shared.size):
+            gram[k] = shared[k]
+        _add_products(products, inside, partly[:n_partly], gram)
+        _add_products(design, values, seen[:n_seen], right)
+        fitted[:] = number >= min_observations
+        _solve(gram, right, factor, solution, fitted)
+        _evaluate(by_term, solution, seen[:n_seen], curve)
+        kept[:] = number
+        for _ in range(trims):
+            squares[:], n_thinned = 0.0, 0
+            for date in seen[:n_seen]:
+                _add_squares(values[date], curve[date], inside[date], squares)
+            _limits(squares, kept, fitted, terms, trim_sigma, trim_floor, limits)
+            for date in seen[:n_seen]:
+                if _leave_out(
+                    limits, min_observations, curve[date], values[date], inside[date], kept, gone[date],
+                    gone_values[date],
+                ):  # fmt: skip
+                    thinned[n_thinned] = date
+                    n_thinned += 1
+            if n_thinned == 0:
+                break
+            _add_products(products, gone, thinned[:n_thinned], gram)
+            _add_products(design, gone_values, thinned[:n_thinned], right)
+            _solve(gram, right, factor, solution, fitted)
+            _evaluate(by_term, solution, seen[:n_seen], curve)
+        highest[:] = -math.inf
+        for date in seen[:n_seen]:
+            _raise_peak(ndvi[date, part], curve[date], highest)
+        for pixel in range(size):
+            peak[part][pixel] = highest[pixel] if fitted[pixel] else math.nan
         for term in range(terms):
-            coefficients[term, pixel] = solution[term] if fitted else math.nan
-
-
-@njit(cache=True, nogil=True)
-def _highest(curve: NDArray[np.float64], seen: NDArray[np.float64]) -> float:
-    """Highest value of a curve on the dates that were seen."""
-    highest = -math.inf
-    for date in range(curve.size):
-        level = curve[date] if seen[date] != 0.0 else -math.inf
-        highest = level if level > highest else highest
-    return highest
+            for pixel in range(size):
+                coefficients[term, part][pixel] = solution[term, pixel] if fitted[pixel] else math.nan
 
 
 @njit(cache=True, nogil=True)
@@ -552,6 +625,7 @@ def monitor(
     convincing: NDArray[np.bool_],
     nir_level: NDArray[np.float32],
     dark_share: float,
+    settled_lows: int,
     counts: NDArray[np.int16],
     dates: NDArray[np.int16],
     sums: NDArray[np.float32],
@@ -561,7 +635,7 @@ def monitor(
     An observation is *low* when it lies further below the curve (shifted by what the forest around does that day)
     than the date's own noise explains, *intact* when it lies near the curve, and neither in between. A first low opens
     a suspicion, whether an intact date came before it (`dates` tells) or not; an intact date that makes as many as
-    there were lows closes it.
+    there were lows closes it, unless the lows were too many for weather.
 
     Parameters
     ----------
@@ -582,6 +656,8 @@ def monitor(
     dark_share
         A low is dark when the pixel's near infrared, in units of `nir_level`, is at most this share of what it was on
         the last intact date: felling darkens, cloud brightens.
+    settled_lows
+        Lows after which intact dates no longer close a suspicion: they are regrowth.
     counts : int16, shape (5, pixels)
         Read and written: lows, intact dates since the first low, dates seen before it, dates seen since, and
         whether the last low was convincing and dark (1) or not (0).
@@ -612,6 +688,7 @@ def monitor(
                         convincing[date, cell],
                         np.float32(1) / nir_level[date, cell],
                         np.float32(dark_share),
+                        settled_lows,
                         counts,
                         dates,
                         sums,
@@ -634,6 +711,7 @@ def _follow_chunk(
     convincing: bool,
     per_level: np.float32,
     dark_share: np.float32,
+    settled_lows: int,
     counts: NDArray[np.int16],
     dates: NDArray[np.int16],
     sums: NDArray[np.float32],
@@ -672,7 +750,7 @@ def _follow_chunk(
             alone[pixel] = 1 if convincing and dark else 0
         elif drop[pixel] < intact_drop:
             n_intact[pixel] += 1
-            if n_intact[pixel] >= n_low[pixel]:
+            if n_intact[pixel] >= n_low[pixel] and n_low[pixel] < settled_lows:
                 n_before[pixel] += n_after[pixel]
                 n_low[pixel] = n_intact[pixel] = n_after[pixel] = 0
                 last_intact[pixel], first_low[pixel] = day, -1

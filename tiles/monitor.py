@@ -50,6 +50,9 @@ class MonitorParams:
         NDVI by which the forest around may differ from its own reference on a date: more is haze, snow or drought.
     confirmations
         Low dates from which a loss is confirmed.
+    settled_lows
+        Low dates from which it stays so, whatever comes: four are no weather, and grass makes a cut green again within
+        the summer. With fewer, as many intact dates as there were lows take the loss back.
     cell_px
         Side of the square in which a date's background and noise are measured: 512 pixels, 26 square kilometres. A
         felling of 200 ha in a half-wooded one stays under the 16 % that the noise's quantile ignores.
@@ -73,6 +76,7 @@ class MonitorParams:
     dark_share: float = 0.90
     max_background: float = 0.15
     confirmations: int = 2
+    settled_lows: int = 4
     cell_px: int = 512
     min_cell_px: int = 20_000
     few_noise: float = 0.05
@@ -184,6 +188,7 @@ def follow(
         quality.convincing,
         quality.nir_level,
         params.dark_share,
+        params.settled_lows,
         counts,
         dates,
         sums,

@@ -108,6 +108,7 @@ def monitor(
     quality: dict[str, NDArray[Any]],
     intact_drop: float,
     dark_share: float,
+    settled_lows: int,
 ) -> dict[str, NDArray[Any]]:
     """The story of each pixel, told one by one.
 
@@ -150,7 +151,7 @@ def monitor(
                 alone = bool(quality["convincing"][date, cell] and here <= dark_share * level)
             elif is_intact:
                 intact += 1
-                if intact >= len(lows):
+                if intact >= len(lows) and len(lows) < settled_lows:
                     before, last_intact, level = before + since, date, here
                     lows, intact, since, first_low = [], 0, 0, -1
         values = (len(lows), intact, before, since, alone, last_intact, first_low, last_seen)

@@ -209,13 +209,13 @@ def test_monitoring_tells_the_same_story_as_its_twin(seed: int, pixels: int) -> 
     )
     kernels.monitor(
         ndvi, nir, coefficients, lowest, design, cells, quality["usable"], quality["background"],
-        quality["low_drop"], 0.08, quality["convincing"], quality["nir_level"], 0.9,
+        quality["low_drop"], 0.08, quality["convincing"], quality["nir_level"], 0.9, 3,
         counts, when, sums,
     )  # fmt: skip
     expected = np.zeros((dates, pixels), np.float32)
     for term in range(3):
         expected += design[:, term, None] * coefficients[term]
-    told = oracle.monitor(ndvi, nir, expected, lowest, cells, quality, 0.08, 0.9)
+    told = oracle.monitor(ndvi, nir, expected, lowest, cells, quality, 0.08, 0.9, 3)
     for name, values in zip(("n_low", "n_intact", "n_before", "n_after"), counts, strict=False):
         np.testing.assert_array_equal(values, told[name], err_msg=name)
     np.testing.assert_array_equal(counts[4][told["n_low"] > 0], told["alone"][told["n_low"] > 0])
