@@ -113,12 +113,12 @@ def find_patches(pixels: ChangedPixels, grid: Grid, params: PatchParams) -> list
     """
     table = _tabulate(pixels, grid, params)
     components = _components(table, _smallest_box_px(grid, params.min_area_ha), params.same_loss_days)
+    max_hole_px = params.max_hole_ha * 1e4 / grid.pixel_m**2
     patches: list[Patch] = []
     for wanted in (True, False):
         owned = _ground_keys(patches, grid.shape[1])
         free = ~_contains(owned, table.key)
         chosen = [c[free[c]] for c in components if table.confirmed[c].any() == wanted]
-        max_hole_px = params.max_hole_ha * 1e4 / grid.pixel_m**2
         footprints = [_footprint(table, c, owned, grid.shape[1], max_hole_px) for c in chosen if table.seed[c].any()]
         patches += _large_enough(table, footprints, grid, params)
     patches = _outline(patches, grid, params.simplify_tolerance_px)

@@ -27,6 +27,12 @@ _BATCH: Final = 512
 """Pixels that are fitted side by side: each step of the arithmetic is then a row of vector instructions."""
 _CHUNK: Final = 4_096
 """Pixels that are followed through all dates before the next: what is known of them stays in the nearest cache."""
+_SEEN: Final = 1
+"""Mark of a pixel that one date says something of."""
+_CALM: Final = 2
+"""Mark of one that was seen, is not low, and has no open suspicion."""
+_INTACT: Final = 4
+"""Mark of one that is calm, and near its curve."""
 
 
 @njit(cache=True, nogil=True)
@@ -756,13 +762,6 @@ def _follow_chunk(
                 last_intact[pixel], first_low[pixel] = day, -1
                 before[pixel] = after[pixel] = 0.0
                 level[pixel] = nir[pixel] * per_level
-
-
-_SEEN: Final = 1
-_CALM: Final = 2
-"""Seen, not low, and without an open suspicion."""
-_INTACT: Final = 4
-"""Calm, and near its curve."""
 
 
 @njit(cache=True, nogil=True)

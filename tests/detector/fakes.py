@@ -21,6 +21,39 @@ LAEA = Grid(CRS.from_epsg(3035), Affine(10, 0, 3_800_000, 0, -10, 2_500_000), (2
 LAST_INTACT = np.datetime64("2019-05-20", "D")
 FIRST_LOW = np.datetime64("2019-06-09", "D")
 
+#: The alert's properties, as the design lists them.
+FIELDS = [
+    "tile",
+    "first_detected",
+    "last_intact",
+    "first_low",
+    "state",
+    "area_ha",
+    "ndvi_before",
+    "ndvi_after",
+    "ndvi_drop",
+    "n_clear_before",
+    "n_clear_after",
+    "clearcut_probability",
+    "abuse_score",
+    "potentially_abusive",
+    "criteria",
+    "legal_points",
+    "commune_insee",
+    "commune",
+    "departement",
+    "region",
+    "slope_block_ha",
+    "natura2000_ha",
+    "zonings",
+    "forest_type",
+    "review",
+    "scenes_before",
+    "scenes_after",
+    "model_version",
+    "rules_version",
+]
+
 
 def draw(*lines: str) -> NDArray[np.bool_]:
     """A mask from a drawing: `#` is changed."""

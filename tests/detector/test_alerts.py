@@ -30,7 +30,7 @@ from detector.alerts import (
 from detector.features import FEATURES, patch_features
 from detector.params import PatchParams
 from detector.patches import find_patches
-from tests.detector.fakes import FIRST_LOW, LAEA, UTM, blob, changed, merged
+from tests.detector.fakes import FIELDS, FIRST_LOW, LAEA, UTM, blob, changed, merged
 from tiles.change import ChangedPixels, PixelState
 from tiles.errors import OutputError
 from tiles.grid import Grid
@@ -49,38 +49,6 @@ NAT = np.datetime64("NaT", "D")
 #: `printf '31TDL|EPSG:32631|499375.000|4999765.000' | sha256sum`: column 37, row 23, their pixel's centre.
 HAND_MADE = "1a869f06"
 
-#: The alert's properties, as the design lists them.
-FIELDS = [
-    "tile",
-    "first_detected",
-    "last_intact",
-    "first_low",
-    "state",
-    "area_ha",
-    "ndvi_before",
-    "ndvi_after",
-    "ndvi_drop",
-    "n_clear_before",
-    "n_clear_after",
-    "clearcut_probability",
-    "abuse_score",
-    "potentially_abusive",
-    "criteria",
-    "legal_points",
-    "commune_insee",
-    "commune",
-    "departement",
-    "region",
-    "slope_block_ha",
-    "natura2000_ha",
-    "zonings",
-    "forest_type",
-    "review",
-    "scenes_before",
-    "scenes_after",
-    "model_version",
-    "rules_version",
-]
 STILL_TO_COME = [
     "clearcut_probability",
     "abuse_score",

@@ -21,6 +21,7 @@ from detector.alerts import Alert, AlertState
 from detector.params import PatchParams
 from detector.pipeline import ScanParams, ScanResult, scan
 from scripts.demo_archive import DemoArchive
+from tests.detector.fakes import FIELDS
 from tests.fakes.archive import cut_short, folder_of
 from tiles.catalog import open_catalogue
 from tiles.change import PixelState, open_change_map
@@ -38,38 +39,6 @@ WRITTEN = {
     "state_{}.tif",
     "change_{}.json",
 }
-FIELDS = [
-    "id",
-    "tile",
-    "first_detected",
-    "last_intact",
-    "first_low",
-    "state",
-    "area_ha",
-    "ndvi_before",
-    "ndvi_after",
-    "ndvi_drop",
-    "n_clear_before",
-    "n_clear_after",
-    "clearcut_probability",
-    "abuse_score",
-    "potentially_abusive",
-    "criteria",
-    "legal_points",
-    "commune_insee",
-    "commune",
-    "departement",
-    "region",
-    "slope_block_ha",
-    "natura2000_ha",
-    "zonings",
-    "forest_type",
-    "review",
-    "scenes_before",
-    "scenes_after",
-    "model_version",
-    "rules_version",
-]
 
 
 @dataclass
@@ -190,13 +159,13 @@ def test_alerts_open_by_gdal_with_every_field_of_the_design(scans: Scans) -> Non
     path = scans.out("2019-07", 0.05) / "alerts.geojson"
     frame = pyogrio.read_dataframe(path)
     assert len(frame) == len(result.alerts)
-    assert set(FIELDS) <= {*frame.columns, "id"}
+    assert {"id", *FIELDS} <= {*frame.columns, "id"}
     assert frame.crs.to_epsg() == 4326
     assert frame.geometry.is_valid.all()
     document = json.loads(path.read_text())
-    assert [field.name for field in fields(Alert) if field.name != "geometry"] == FIELDS
+    assert [field.name for field in fields(Alert) if field.name != "geometry"] == ["id", *FIELDS]
     for feature in document["features"]:
-        assert {"id", *feature["properties"]} == set(FIELDS)
+        assert {"id", *feature["properties"]} == {"id", *FIELDS}
         assert all(value != 0 for value in feature["properties"].values() if not isinstance(value, list | dict))
     areas = frame.to_crs(3035).area / 1e4
     # LAEA keeps areas; outlines are simplified within half a pixel, which cuts corners of openings this small.
