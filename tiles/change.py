@@ -36,9 +36,6 @@ NO_VALUE = -32_768
 _BLOCK_PX = 512
 """Side of a block of the files."""
 
-EPOCH = dt.date(1970, 1, 1)
-"""Day 0 of the dates in the change map."""
-
 
 class PixelState(IntEnum):
     """What the scan says of a pixel at the end of the month."""

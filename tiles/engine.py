@@ -3,11 +3,13 @@
 Two kinds of task share a pool of threads: *masks* (a scene's classification over a row of windows, with the margin
 around clouds) and *windows* (bands of every scene that is clear somewhere in the window, then reference, monitoring
 and states). Each thread has handles and buffers of its own; the kernels release the GIL.
+
+A window's reference and memory are either made here, from the years before, or recalled from the month before; what is
+then known of it can be kept for the next.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -20,18 +22,23 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from tiles import kernels
-from tiles.change import CHANGE_BANDS, EPOCH, NO_VALUE, PixelState
+from tiles.change import CHANGE_BANDS, NO_VALUE, PixelState
 from tiles.clear import CLEAR_CLASSES, OBSCURING_CLASSES, ClearParams, class_bits
+from tiles.errors import StateError
 from tiles.grid import Grid
-from tiles.monitor import Monitored, MonitorParams, follow
-from tiles.month import Month
+from tiles.monitor import MonitorParams, PixelMemory, follow
+from tiles.month import Month, day_number
 from tiles.reader import Reader
-from tiles.reference import Reference, ReferenceParams, fit_reference
+from tiles.reference import CodedReference, Reference, ReferenceParams, decode, fit_reference
 from tiles.scene import Band, Scene
+from tiles.state import Keeper, Known
 from tiles.watch import WatchedPixels
 
 WINDOW_PX = 1024
 """Side of a window: a multiple of the blocks of every archive (256, 512, 1024), so that none is decoded twice."""
+
+_DATES_AT_ONCE = 16
+"""Dates that are read before they are followed: memory then does not grow with the months of a scan."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,8 @@ class TilePlan:
     grid
         Of the 10 m bands.
     reference, monitored
-        Scenes of the years before, and of the window in which a loss may have begun; oldest first.
+        Scenes of the years before, and of the window in which a loss may have begun; oldest first. Where the tile is
+        known from before, `reference` is empty and `monitored` what has come since.
     pixels_per_class
         Band pixels along a side of a pixel of the scene classification.
     """
@@ -71,11 +79,6 @@ class TilePlan:
         """All scenes, oldest first."""
         return self.reference + self.monitored
 
-    @property
-    def days(self) -> list[dt.date]:
-        """Days of `scenes`."""
-        return [scene.day for scene in self.scenes]
-
 
 @dataclass
 class Tally:
@@ -87,6 +90,8 @@ class Tally:
         Forest pixels watched; with enough clear dates for a reference; of which the month's scenes said something.
     provisional, confirmed
         Changed pixels.
+    suspected
+        With an open suspicion, told or not.
     bands_read, bands_left
         Windows of a scene whose bands were read, and were not since nothing in them was clear forest.
     """
@@ -96,6 +101,7 @@ class Tally:
     observed: int = 0
     provisional: int = 0
     confirmed: int = 0
+    suspected: int = 0
     bands_read: int = 0
     bands_left: int = 0
 
@@ -126,6 +132,9 @@ def make_change_map(
     params: ChangeParams,
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    known: Known | None = None,
+    keeper: Keeper | None = None,
 ) -> Tally:
     """Compute a tile's change map.
 
@@ -143,13 +152,20 @@ def make_change_map(
         Decoding and computing threads; as many as processors by default.
     progress
         Called with windows done and windows in all.
+    known
+        What is known of the tile from before; without it the reference is fitted to the plan's.
+    keeper
+        Takes what is known of each window in the end.
 
     Raises
     ------
     SceneReadError
         When a scene cannot be read: nothing more of it can be used.
+    StateError
+        When what is known is of other forest than the watched.
     """
-    return _Engine(plan, watched, reader, sink, params, progress).run(threads or available_threads())
+    engine = _Engine(plan, watched, reader, sink, params, progress, known, keeper)
+    return engine.run(threads or available_threads())
 
 
 @dataclass
@@ -171,9 +187,12 @@ class _Engine:
         sink: Sink,
         params: ChangeParams,
         progress: Callable[[int, int], None] | None,
+        known: Known | None,
+        keeper: Keeper | None,
     ) -> None:
         self._plan, self._watched, self._reader, self._sink, self._params = plan, watched, reader, sink, params
-        self._progress = progress
+        self._progress, self._known, self._keeper = progress, known, keeper
+        self._terms = 1 + 2 * params.reference.order
         self._local = threading.local()
         self._lock = threading.Lock()
         self._tally = Tally()
@@ -205,16 +224,16 @@ class _Engine:
         if self._progress is not None:
             self._progress(done, total)
 
-    def _submit_row(self, pool: ThreadPoolExecutor, row: list[Window]) -> list[Future[None]]:
-        masks = [self._watched.masks(window) for window in row]
-        if not any(watched.any() for _, watched in masks):
-            return [pool.submit(self._leave_window, window) for window in row]
-        clear = [pool.submit(self._clear_row, scene, row[0]) for scene in self._plan.scenes]
+    def _submit_row(self, pool: ThreadPoolExecutor, row: list[tuple[int, Window]]) -> list[Future[None]]:
+        masks = [self._watched.masks(window) for _, window in row]
+        clear: list[Future[NDArray[np.uint8]]] = []
+        if any(watched.any() for _, watched in masks):
+            clear = [pool.submit(self._clear_row, scene, row[0][1]) for scene in self._plan.scenes]
         return [
-            pool.submit(self._window, window, forest, watched, clear)
+            pool.submit(self._window, index, window, forest, watched, clear)
             if watched.any()
-            else pool.submit(self._leave_window, window)
-            for window, (forest, watched) in zip(row, masks, strict=True)
+            else pool.submit(self._leave_window, index, window)
+            for (index, window), (forest, watched) in zip(row, masks, strict=True)
         ]
 
     def _clear_row(self, scene: Scene, window: Window) -> NDArray[np.uint8]:
@@ -231,91 +250,159 @@ class _Engine:
         kernels.clear_mask(scl, top - first, class_bits(CLEAR_CLASSES), class_bits(OBSCURING_CLASSES), margin, clear)
         return np.packbits(clear, axis=1)
 
-    def _leave_window(self, window: Window) -> None:
+    def _leave_window(self, index: int, window: Window) -> None:
         state = np.full((window.height, window.width), PixelState.NOT_FOREST, np.uint8)
+        if self._keeper is not None:
+            nothing = np.empty(0, np.uint8)
+            none = CodedReference(np.empty((self._terms, 0), np.int8), nothing, nothing)
+            self._keeper.keep(index, none, PixelMemory.blank(0))
         with self._lock:
             self._sink.write(window, None, state)
 
     def _window(
         self,
+        index: int,
         window: Window,
         forest: NDArray[np.bool_],
         watched: NDArray[np.bool_],
         clear: Sequence[Future[NDArray[np.uint8]]],
     ) -> None:
-        plan, params = self._plan, self._params
+        params, tally = self._params, Tally()
         runs, cells = forest_runs(forest, params.monitor.cell_px)
         inside = np.empty(int(cells[-1]), np.bool_)
         kernels.collect(watched, runs, inside)
-        ndvi, near_infrared, tally = self._read_series(window, forest, runs, inside.size, clear)
-        split = len(plan.reference)
-        days = plan.days
-        reference = fit_reference(ndvi[:split], days[:split], params.reference)
-        monitored = follow(ndvi[split:], near_infrared, days[split:], cells, reference, params.monitor)
-        result = _classify(plan, reference, monitored, inside, params.monitor)
+        series = _Series(window, forest, runs, self._plan.pixels_per_class, inside.size)
+        coded, memory = self._remember(index, series, clear, tally)
+        reference = decode(coded)
+        self._follow(series, clear, cells, reference, memory, tally)
+        if self._keeper is not None:
+            self._keeper.keep(index, coded, memory)
+        result = _classify(self._plan.month, reference, memory, inside, params.monitor)
         state, change = _lay_out(forest.shape, runs, result)
         tally.watched = int(inside.sum())
         tally.with_reference = int((np.isfinite(reference.lowest) & inside).sum())
         tally.observed = int(result.observed.sum())
         tally.provisional = int((result.state == PixelState.PROVISIONAL).sum())
         tally.confirmed = int((result.state == PixelState.CONFIRMED).sum())
+        tally.suspected = int((memory.n_low > 0).sum())
         with self._lock:
             self._sink.write(window, change, state)
             self._tally.add(tally)
 
-    def _read_series(
+    def _remember(
+        self, index: int, series: _Series, clear: Sequence[Future[NDArray[np.uint8]]], tally: Tally
+    ) -> tuple[CodedReference, PixelMemory]:
+        """What is known of a window before the monitored dates: recalled, or its reference fitted."""
+        if self._known is not None:
+            reference, memory = self._known.recall(index)
+            if memory.n_low.size != series.pixels:
+                raise StateError(
+                    f"Tile {self._plan.tile} is known with {memory.n_low.size} forest pixels in a window that has "
+                    f"{series.pixels}: build its reference anew."
+                )
+            return reference, memory
+        scenes = self._plan.reference
+        ndvi = self._buffers(len(scenes)).ndvi[: len(scenes) * series.pixels].reshape(len(scenes), series.pixels)
+        self._read_dates(series, scenes, clear, ndvi, None, tally)
+        fitted = fit_reference(ndvi, [scene.day for scene in scenes], self._params.reference)
+        return fitted, PixelMemory.blank(series.pixels)
+
+    def _follow(
         self,
-        window: Window,
-        mask: NDArray[np.bool_],
-        runs: NDArray[np.int32],
-        pixels: int,
+        series: _Series,
         clear: Sequence[Future[NDArray[np.uint8]]],
-    ) -> tuple[NDArray[np.int16], NDArray[np.int16], Tally]:
-        """NDVI of all dates, and near infrared of the monitored ones, of the forest pixels of a window."""
-        plan, buffers = self._plan, self._buffers()
-        split, tally = len(plan.reference), Tally()
-        size = plan.pixels_per_class
-        ndvi = buffers.ndvi[: len(plan.scenes) * pixels].reshape(len(plan.scenes), pixels)
-        near_infrared = buffers.near_infrared[: len(plan.monitored) * pixels].reshape(len(plan.monitored), pixels)
-        red = buffers.red[: mask.size].reshape(mask.shape)
-        nir = buffers.nir[: mask.size].reshape(mask.shape)
-        left = window.col_off // size
-        coarse = np.empty((-(-mask.shape[0] // size), -(-mask.shape[1] // size)), np.uint8)
-        kernels.any_in_blocks(mask, size, coarse)
-        bits = slice(left // 8, -(-(left + coarse.shape[1]) // 8))
-        for index, scene in enumerate(plan.scenes):
-            packed = clear[index].result()
-            here = np.unpackbits(packed[:, bits], axis=1, count=coarse.shape[1])
-            if not kernels.meet(here, coarse):
+        cells: NDArray[np.int64],
+        reference: Reference,
+        memory: PixelMemory,
+        tally: Tally,
+    ) -> None:
+        """The monitored dates, some at a time."""
+        before, monitored = len(self._plan.reference), self._plan.monitored
+        for start in range(0, len(monitored), _DATES_AT_ONCE):
+            scenes = monitored[start : start + _DATES_AT_ONCE]
+            buffers, size = self._buffers(len(scenes)), len(scenes) * series.pixels
+            ndvi = buffers.ndvi[:size].reshape(len(scenes), series.pixels)
+            near_infrared = buffers.near_infrared[:size].reshape(len(scenes), series.pixels)
+            self._read_dates(series, scenes, clear[before + start :], ndvi, near_infrared, tally)
+            days = [scene.day for scene in scenes]
+            follow(ndvi, near_infrared, days, cells, reference, memory, self._params.monitor)
+
+    def _read_dates(
+        self,
+        series: _Series,
+        scenes: Sequence[Scene],
+        clear: Sequence[Future[NDArray[np.uint8]]],
+        ndvi: NDArray[np.int16],
+        near_infrared: NDArray[np.int16] | None,
+        tally: Tally,
+    ) -> None:
+        """NDVI, and near infrared where it is wanted, of the forest pixels of a window on some dates."""
+        shape, buffers = series.shape, self._buffers(0)
+        red = buffers.red[: shape[0] * shape[1]].reshape(shape)
+        nir = buffers.nir[: shape[0] * shape[1]].reshape(shape)
+        for index, scene in enumerate(scenes):
+            here = series.clear_here(clear[index].result())
+            box = kernels.common_box(here, series.coarse)
+            if not box[1]:
                 ndvi[index] = kernels.MISSING
                 tally.bands_left += 1
                 continue
-            self._reader.read(scene, Band.RED, window, red)
-            self._reader.read(scene, Band.NIR, window, nir)
+            # No more than the clear forest: a block beyond it is neither fetched nor decoded.
+            part, rows, cols = series.part(box)
+            self._reader.read(scene, Band.RED, part, red[rows, cols])
+            self._reader.read(scene, Band.NIR, part, nir[rows, cols])
             kernels.gather_ndvi(
                 red,
                 nir,
                 here,
-                size,
+                series.size,
                 scene.dn_offset,
-                runs,
+                series.runs,
                 ndvi[index],
-                near_infrared[index - split] if index >= split else near_infrared[0, :0],
+                near_infrared[index] if near_infrared is not None else ndvi[0, :0],
             )
             tally.bands_read += 1
-        return ndvi, near_infrared, tally
 
-    def _buffers(self) -> _Buffers:
+    def _buffers(self, dates: int) -> _Buffers:
+        """Arrays of this thread, with room for that many dates."""
         buffers: _Buffers | None = getattr(self._local, "buffers", None)
+        pixels = min(WINDOW_PX, self._plan.grid.shape[0]) * min(WINDOW_PX, self._plan.grid.shape[1])
         if buffers is None:
-            pixels = min(WINDOW_PX, self._plan.grid.shape[0]) * min(WINDOW_PX, self._plan.grid.shape[1])
+            followed = min(_DATES_AT_ONCE, len(self._plan.monitored))
             buffers = self._local.buffers = _Buffers(
                 red=np.empty(pixels, np.uint16),
                 nir=np.empty(pixels, np.uint16),
-                ndvi=np.empty(len(self._plan.scenes) * pixels, np.int16),
-                near_infrared=np.empty(len(self._plan.monitored) * pixels, np.int16),
+                ndvi=np.empty(max(dates, followed) * pixels, np.int16),
+                near_infrared=np.empty(followed * pixels, np.int16),
             )
+        if buffers.ndvi.size < dates * pixels:
+            buffers.ndvi = np.empty(dates * pixels, np.int16)
         return buffers
+
+
+class _Series:
+    """A window of forest, and where its pixels go in a list."""
+
+    def __init__(
+        self, window: Window, forest: NDArray[np.bool_], runs: NDArray[np.int32], size: int, pixels: int
+    ) -> None:
+        self.window, self.runs, self.size, self.pixels = window, runs, size, pixels
+        self.shape: tuple[int, int] = (window.height, window.width)
+        self.coarse = np.empty((-(-window.height // size), -(-window.width // size)), np.uint8)
+        kernels.any_in_blocks(forest, size, self.coarse)
+
+    def clear_here(self, packed: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Of the packed bits of a row of windows, this window's: uint8, shape of `coarse`."""
+        left = self.window.col_off // self.size
+        bits = slice(left // 8, -(-(left + self.coarse.shape[1]) // 8))
+        return np.unpackbits(packed[:, bits], axis=1, count=self.coarse.shape[1])
+
+    def part(self, box: tuple[int, int, int, int]) -> tuple[Window, slice, slice]:
+        """A box of `coarse` as a window of the bands, and as its rows and columns in this one."""
+        top, bottom, left, right = (side * self.size for side in box)
+        rows, cols = slice(top, min(bottom, self.shape[0])), slice(left, min(right, self.shape[1]))
+        window = Window(self.window.col_off + left, self.window.row_off + top, cols.stop - left, rows.stop - top)
+        return window, rows, cols
 
 
 @dataclass(frozen=True)
@@ -328,23 +415,22 @@ class _WindowResult:
 
 
 def _classify(
-    plan: TilePlan, reference: Reference, monitored: Monitored, inside: NDArray[np.bool_], params: MonitorParams
+    month: Month, reference: Reference, memory: PixelMemory, inside: NDArray[np.bool_], params: MonitorParams
 ) -> _WindowResult:
     """From what each pixel went through to its state at the end of the month; `inside` the area of interest."""
-    since_epoch = np.array([(scene.day - EPOCH).days for scene in plan.monitored], np.int32)
-    first_of_month = sum(scene.day < plan.month.first_day for scene in plan.monitored)
-    observed = inside & (monitored.last_seen >= first_of_month)
-    first_told = sum(scene.day < plan.month.shifted(1 - params.window_months).first_day for scene in plan.monitored)
+    observed = inside & (memory.last_seen >= day_number(month.first_day))
+    first_told = day_number(month.shifted(1 - params.window_months).first_day)
     # A loss needs a date on which the forest was still there: a gap of years is not a felling. And it is told for as
     # long as the window lasts.
-    open_loss = inside & (monitored.last_intact >= 0) & (monitored.first_low >= first_told)
-    confirmed = open_loss & (monitored.n_low >= params.confirmations)
-    drop = monitored.ndvi_before - monitored.ndvi_after
-    with np.errstate(invalid="ignore"):
-        provisional = open_loss & ~confirmed & monitored.convincing & (drop >= params.felling_drop)
+    open_loss = inside & (memory.last_intact >= 0) & (memory.first_low >= first_told)
+    confirmed = open_loss & (memory.n_low >= params.confirmations)
+    lone = np.flatnonzero(open_loss & ~confirmed & memory.convincing)
+    drop = (memory.sums[0, lone] - memory.sums[1, lone]) / memory.n_low[lone]
+    provisional = np.zeros_like(confirmed)
+    provisional[lone[drop >= params.felling_drop]] = True
     state = np.where(observed, PixelState.INTACT, PixelState.UNOBSERVED).astype(np.uint8)
     # A suspicion that is not told is not intact either: unconfirmed, older than the window, or never seen as forest.
-    undecided = (monitored.n_low > 0) & ~confirmed & ~provisional
+    undecided = (memory.n_low > 0) & ~confirmed & ~provisional
     state[undecided] = PixelState.UNOBSERVED
     state[~inside] = PixelState.NOT_FOREST
     state[provisional] = PixelState.PROVISIONAL
@@ -352,18 +438,16 @@ def _classify(
 
     bands = np.full((len(CHANGE_BANDS), state.size), NO_VALUE, np.int16)
     changed = np.flatnonzero(confirmed | provisional)
-    scale = kernels.NDVI_SCALE
-    before = np.rint(monitored.ndvi_before[changed] * scale)
-    after = np.rint(monitored.ndvi_after[changed] * scale)
+    before, after = np.rint(memory.sums[:, changed] / memory.n_low[changed] * kernels.NDVI_SCALE)
     values: tuple[NDArray[Any], ...] = (
         before,
         after,
         before - after,
-        since_epoch[monitored.last_intact[changed]],
-        since_epoch[monitored.first_low[changed]],
-        monitored.n_low[changed],
-        reference.count[changed] + monitored.n_before[changed],
-        monitored.n_after[changed],
+        memory.last_intact[changed],
+        memory.first_low[changed],
+        memory.n_low[changed],
+        reference.count[changed] + memory.n_before[changed],
+        memory.n_after[changed],
     )
     for band, value in zip(bands, values, strict=True):
         band[changed] = value
@@ -409,8 +493,9 @@ def forest_runs(mask: NDArray[np.bool_], cell_px: int) -> tuple[NDArray[np.int32
     return runs[: kernels.find_runs(mask, cell_px, runs, cells)], cells
 
 
-def _by_row(windows: Sequence[Window]) -> list[list[Window]]:
-    rows: dict[int, list[Window]] = {}
-    for window in windows:
-        rows.setdefault(window.row_off, []).append(window)
+def _by_row(windows: Sequence[Window]) -> list[list[tuple[int, Window]]]:
+    """Windows with their places, a list for each row of them."""
+    rows: dict[int, list[tuple[int, Window]]] = {}
+    for index, window in enumerate(windows):
+        rows.setdefault(window.row_off, []).append((index, window))
     return list(rows.values())

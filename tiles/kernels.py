@@ -571,7 +571,7 @@ def anomaly_histograms(
     lowest: NDArray[np.float32],
     design: NDArray[np.float32],
     cells: NDArray[np.int64],
-    stride: int,
+    strides: NDArray[np.int64],
     anomalies: NDArray[np.int64],
     levels: NDArray[np.int64],
 ) -> None:
@@ -589,8 +589,8 @@ def anomaly_histograms(
         The curve's terms at each date.
     cells : int64, shape (cells + 1,)
         Where each cell's pixels begin in the list.
-    stride
-        Every how many pixels one is counted.
+    strides : int64, shape (cells,)
+        Every how many pixels of a cell one is counted.
     anomalies : int64, shape (dates, cells, HISTOGRAM_BINS)
         Added to: NDVI minus the curve, from -1 to 1.
     levels : int64, shape (dates, cells, NIR_BINS)
@@ -598,7 +598,7 @@ def anomaly_histograms(
     """
     to_bin = np.float32(HISTOGRAM_BINS / 2)
     for cell in range(cells.size - 1):
-        part = slice(cells[cell], cells[cell + 1], stride)
+        part = slice(cells[cell], cells[cell + 1], strides[cell])
         # Copied: what is read once a date is then read in one stretch of memory.
         curves, least = coefficients[:, part].copy(), lowest[part].copy()
         expected = np.empty(least.size, np.float32)
@@ -632,15 +632,17 @@ def monitor(
     nir_level: NDArray[np.float32],
     dark_share: float,
     settled_lows: int,
+    days: NDArray[np.int16],
     counts: NDArray[np.int16],
-    dates: NDArray[np.int16],
+    when: NDArray[np.int16],
     sums: NDArray[np.float32],
+    brightness: NDArray[np.uint8],
 ) -> None:
     """Follow each pixel date by date against its curve.
 
     An observation is *low* when it lies further below the curve (shifted by what the forest around does that day)
     than the date's own noise explains, *intact* when it lies near the curve, and neither in between. A first low opens
-    a suspicion, whether an intact date came before it (`dates` tells) or not; an intact date that makes as many as
+    a suspicion, whether an intact date came before it (`when` tells) or not; an intact date that makes as many as
     there were lows closes it, unless the lows were too many for weather.
 
     Parameters
@@ -664,22 +666,26 @@ def monitor(
         the last intact date: felling darkens, cloud brightens.
     settled_lows
         Lows after which intact dates no longer close a suspicion: they are regrowth.
+    days : int16, shape (dates,)
+        The dates, days since 1970.
     counts : int16, shape (5, pixels)
         Read and written: lows, intact dates since the first low, dates seen before it, dates seen since, and
         whether the last low was convincing and dark (1) or not (0).
-    dates : int16, shape (3, pixels)
-        Read and written: index of the last intact date before the suspicion, of its first low, and of the last
+    when : int16, shape (3, pixels)
+        Read and written: days of the last intact date before the suspicion, of its first low, and of the last
         date seen; -1 where there is none.
-    sums : float32, shape (3, pixels)
-        Read and written: over the lows, the sums of the expected NDVI and of the observed; and the near infrared of
-        the last intact date, in units of its `nir_level`.
+    sums : float32, shape (2, pixels)
+        Read and written: over the lows, the sums of the expected NDVI and of the observed.
+    brightness : uint8, shape (pixels,)
+        Read and written: near infrared of the last intact date, in hundredths of its `nir_level`.
     """
     curve, drop, mark = np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.uint8)
     for cell in range(cells.size - 1):
         for start in range(cells[cell], cells[cell + 1], _CHUNK):
             size = min(_CHUNK, cells[cell + 1] - start)
             for date in range(ndvi.shape[0]):
-                if usable[date, cell]:
+                # Clouds are larger than pixels: often nothing was seen of so many neighbours.
+                if usable[date, cell] and _any_seen(ndvi[date, start : start + size]):
                     _expect(coefficients, start, design[date], curve[:size])
                     _follow_chunk(
                         date,
@@ -695,12 +701,22 @@ def monitor(
                         np.float32(1) / nir_level[date, cell],
                         np.float32(dark_share),
                         settled_lows,
+                        days[date],
                         counts,
-                        dates,
+                        when,
                         sums,
+                        brightness,
                         drop[:size],
                         mark[:size],
                     )
+
+
+@njit(cache=True, nogil=True)
+def _any_seen(ndvi: NDArray[np.int16]) -> bool:
+    seen = np.uint8(0)
+    for pixel in range(ndvi.size):
+        seen |= np.uint8(ndvi[pixel] != np.int16(MISSING))
+    return bool(seen)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -718,9 +734,11 @@ def _follow_chunk(
     per_level: np.float32,
     dark_share: np.float32,
     settled_lows: int,
+    day: np.int16,
     counts: NDArray[np.int16],
-    dates: NDArray[np.int16],
+    when: NDArray[np.int16],
     sums: NDArray[np.float32],
+    brightness: NDArray[np.uint8],
     drop: NDArray[np.float32],
     mark: NDArray[np.uint8],
 ) -> None:
@@ -730,18 +748,19 @@ def _follow_chunk(
     the rest are then followed one by one.
     """
     # Row, then slice: numba knows such a part to be contiguous, and of a slice of both axes it does not.
-    stop, day = start + curve.size, np.int16(date)
+    stop = start + curve.size
     raw, nir = ndvi[date, start:stop], near_infrared[date, start:stop]
     n_low, n_intact = counts[0, start:stop], counts[1, start:stop]
     n_before, n_after, alone = counts[2, start:stop], counts[3, start:stop], counts[4, start:stop]
-    last_intact, first_low, last_seen = dates[0, start:stop], dates[1, start:stop], dates[2, start:stop]
-    before, after, level = sums[0, start:stop], sums[1, start:stop], sums[2, start:stop]
+    last_intact, first_low, last_seen = when[0, start:stop], when[1, start:stop], when[2, start:stop]
+    before, after, bright = sums[0, start:stop], sums[1, start:stop], brightness[start:stop]
+    per_hundredth = per_level * np.float32(100)
     _drop_below(raw, curve, lowest[start:stop], shift, drop)
     _mark(drop, n_low, low_drop, intact_drop, mark)
     _put_day(mark, _SEEN, day, last_seen)
     _put_day(mark, _INTACT, day, last_intact)
     _count_calm(mark, n_before)
-    _put_level(mark, nir, per_level, level)
+    _put_brightness(mark, nir, per_hundredth, bright)
     for pixel in range(drop.size):
         if mark[pixel] != _SEEN:
             continue
@@ -752,8 +771,8 @@ def _follow_chunk(
             n_low[pixel] += 1
             before[pixel] += curve[pixel] + shift
             after[pixel] += raw[pixel] * np.float32(1 / NDVI_SCALE)
-            dark = nir[pixel] * per_level <= dark_share * level[pixel]
-            alone[pixel] = 1 if convincing and dark else 0
+            darker = nir[pixel] * per_hundredth <= dark_share * np.float32(bright[pixel])
+            alone[pixel] = 1 if convincing and darker else 0
         elif drop[pixel] < intact_drop:
             n_intact[pixel] += 1
             if n_intact[pixel] >= n_low[pixel] and n_low[pixel] < settled_lows:
@@ -761,7 +780,7 @@ def _follow_chunk(
                 n_low[pixel] = n_intact[pixel] = n_after[pixel] = 0
                 last_intact[pixel], first_low[pixel] = day, -1
                 before[pixel] = after[pixel] = 0.0
-                level[pixel] = nir[pixel] * per_level
+                bright[pixel] = _hundredths(nir[pixel], per_hundredth)
 
 
 @njit(cache=True, nogil=True)
@@ -812,12 +831,19 @@ def _count_calm(mark: NDArray[np.uint8], out: NDArray[np.int16]) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _put_level(
-    mark: NDArray[np.uint8], nir: NDArray[np.int16], per_level: np.float32, out: NDArray[np.float32]
+def _hundredths(nir: np.int16, per_hundredth: np.float32) -> np.uint8:
+    level = nir * per_hundredth + np.float32(0.5)
+    level = level if level > np.float32(0) else np.float32(0)
+    return np.uint8(np.int32(level if level < np.float32(255) else np.float32(255)))
+
+
+@njit(cache=True, nogil=True)
+def _put_brightness(
+    mark: NDArray[np.uint8], nir: NDArray[np.int16], per_hundredth: np.float32, out: NDArray[np.uint8]
 ) -> None:
     for pixel in range(out.size):
         intact = (mark[pixel] & np.uint8(_INTACT)) != np.uint8(0)
-        out[pixel] = nir[pixel] * per_level if intact else out[pixel]
+        out[pixel] = _hundredths(nir[pixel], per_hundredth) if intact else out[pixel]
 
 
 @njit(cache=True, nogil=True)
@@ -865,16 +891,34 @@ def any_in_blocks(mask: NDArray[np.bool_], size: int, out: NDArray[np.uint8]) ->
 
 
 @njit(cache=True, nogil=True)
-def meet(mask: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
-    """Whether two masks of one shape have a pixel in common."""
+def common_box(mask: NDArray[np.uint8], other: NDArray[np.uint8]) -> tuple[int, int, int, int]:
+    """The smallest box around the pixels that two masks of one shape have in common.
+
+    Returns
+    -------
+    tuple of int
+        First row, end row, first column, end column; all 0 where there is no such pixel.
+    """
+    top, bottom, left, right = 0, 0, mask.shape[1], 0
     for row in range(mask.shape[0]):
         one, two = mask[row], other[row]
         found = np.uint8(0)
         for col in range(one.size):
             found |= one[col] & two[col]
-        if found:
-            return True
-    return False
+        if not found:
+            continue
+        if bottom == 0:
+            top = row
+        bottom = row + 1
+        for col in range(left):
+            if one[col] & two[col]:
+                left = col
+                break
+        for col in range(one.size - 1, right - 1, -1):
+            if one[col] & two[col]:
+                right = col + 1
+                break
+    return top, bottom, min(left, right), right
 
 
 @njit(cache=True, nogil=True)

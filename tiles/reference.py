@@ -18,6 +18,16 @@ from tiles.errors import InvalidParameterError
 
 DAYS_PER_YEAR = 365.25
 
+CODE_STEP = 0.004
+"""NDVI that a step of a stored coefficient is worth. Curves are then off by 0.002, a tenth of what clear dates of
+intact forest differ by, and a pixel's reference takes seven bytes."""
+
+_CONSTANT_OF_CODE_0 = 0.5
+"""What is taken from the constant before it is coded: NDVI of forest then fits in a byte, as the harmonics do."""
+
+_NO_REFERENCE = 255
+"""Code of `lowest` where a pixel has no reference."""
+
 
 @dataclass(frozen=True)
 class ReferenceParams:
@@ -77,16 +87,65 @@ class Reference:
     Parameters
     ----------
     coefficients : ndarray of float32, shape (terms, pixels)
-        NaN where a pixel has no reference.
+        Whole multiples of `CODE_STEP`; NaN where a pixel has no reference.
     lowest : ndarray of float32, shape (pixels,)
         A date at which the curve is lower says nothing of the pixel: no leaves, or no closed canopy.
     count : ndarray of int16, shape (pixels,)
-        Clear dates that were seen.
+        Clear dates that were seen, 255 for more.
     """
 
     coefficients: NDArray[np.float32]
     lowest: NDArray[np.float32]
     count: NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class CodedReference:
+    """A `Reference` as it is kept on disk: a byte a number.
+
+    Parameters
+    ----------
+    coefficients : ndarray of int8, shape (terms, pixels)
+        In steps of `CODE_STEP`, the constant less a half.
+    lowest, count : ndarray of uint8, shape (pixels,)
+        In steps of `CODE_STEP`, 255 without a reference; clear dates, 255 for more.
+    """
+
+    coefficients: NDArray[np.int8]
+    lowest: NDArray[np.uint8]
+    count: NDArray[np.uint8]
+
+
+def encode(coefficients: NDArray[np.float32], lowest: NDArray[np.float32], count: NDArray[np.int16]) -> CodedReference:
+    """Code fitted curves; one that no forest has (a constant outside 0 to 1, a swing of a half) is no reference.
+
+    Parameters
+    ----------
+    coefficients, lowest, count
+        As in `Reference`, of any precision.
+    """
+    steps = coefficients / np.float32(CODE_STEP)
+    steps[0] -= np.float32(_CONSTANT_OF_CODE_0 / CODE_STEP)
+    np.rint(steps, out=steps)
+    # NaN compares false: without a fit, no reference.
+    known = (np.abs(steps) <= 127).all(axis=0) & (lowest <= 1)
+    # Up, so that a date is never compared that the curve's own rounding has lifted over the bar.
+    bar = np.ceil(np.where(known, lowest, 0) / CODE_STEP - 1e-3)
+    return CodedReference(
+        np.where(known, steps, 0).astype(np.int8),
+        np.where(known, bar, _NO_REFERENCE).astype(np.uint8),
+        np.minimum(count, 255).astype(np.uint8),
+    )
+
+
+def decode(coded: CodedReference) -> Reference:
+    """The curves of codes."""
+    coefficients = coded.coefficients * np.float32(CODE_STEP)
+    coefficients[0] += np.float32(_CONSTANT_OF_CODE_0)
+    lowest = coded.lowest * np.float32(CODE_STEP)
+    none = coded.lowest == _NO_REFERENCE
+    coefficients[:, none], lowest[none] = np.nan, np.nan
+    return Reference(coefficients, lowest, coded.count.astype(np.int16))
 
 
 def design_matrix(days: Sequence[dt.date], order: int) -> NDArray[np.float64]:
@@ -111,8 +170,18 @@ def design_matrix(days: Sequence[dt.date], order: int) -> NDArray[np.float64]:
     return np.stack(columns, axis=1)
 
 
-def fit_reference(ndvi: NDArray[np.int16], days: Sequence[dt.date], params: ReferenceParams) -> Reference:
-    """Fit the reference of a list of pixels.
+def fit_reference(ndvi: NDArray[np.int16], days: Sequence[dt.date], params: ReferenceParams) -> CodedReference:
+    """Fit the reference of a list of pixels, as precisely as it is kept.
+
+    What is told of a pixel then does not depend on whether its reference was fitted just now or read from a file.
+    Parameters are those of `fit_curves`.
+    """
+    curves = fit_curves(ndvi, days, params)
+    return encode(curves.coefficients, curves.lowest, curves.count)
+
+
+def fit_curves(ndvi: NDArray[np.int16], days: Sequence[dt.date], params: ReferenceParams) -> Reference:
+    """Fit the seasonal curves of a list of pixels, in single precision.
 
     Parameters
     ----------

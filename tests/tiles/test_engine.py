@@ -23,12 +23,12 @@ from tests.fakes.forest import FELLED_NDVI, FOREST_NDVI, Forest, days_of
 from tests.fakes.reader import FakeReader, KeepingSink, grid_of, plan_of
 from tests.oracles import pixels as oracle
 from tiles import engine
-from tiles.change import EPOCH, NO_VALUE, PixelState
+from tiles.change import NO_VALUE, PixelState
 from tiles.clear import CLEAR_CLASSES, OBSCURING_CLASSES
 from tiles.engine import ChangeParams, Tally, forest_runs, make_change_map
 from tiles.errors import SceneReadError
 from tiles.monitor import MonitorParams
-from tiles.month import Month
+from tiles.month import Month, day_number
 from tiles.scene import Band
 from tiles.watch import WatchedArea
 
@@ -59,7 +59,7 @@ def _run(
 def _small_windows(monkeypatch: pytest.MonkeyPatch, side: int) -> dict[str, Any]:
     """Windows of this side, a cell each, each measured by its own pixels."""
     monkeypatch.setattr(engine, "WINDOW_PX", side)
-    return {"cell_px": side, "min_cell_px": 1, "min_window_px": 1, "stride": 1}
+    return {"cell_px": side, "min_cell_px": 1, "min_window_px": 1}
 
 
 def _as_drawn(forest: Forest, sink: KeepingSink, watched: NDArray[np.bool_] | None = None) -> None:
@@ -73,7 +73,7 @@ def _as_drawn(forest: Forest, sink: KeepingSink, watched: NDArray[np.bool_] | No
     # The hazy date is not counted among those that say something, and the reference has all of its own.
     np.testing.assert_array_equal(sink.band("n_clear_before"), np.where(felled, len(REFERENCE) + 17, NO_VALUE))
     for name, day in (("first_low", FELLED_ON), ("last_intact", MONITORED[17])):
-        np.testing.assert_array_equal(sink.band(name), np.where(felled, (day - EPOCH).days, NO_VALUE))
+        np.testing.assert_array_equal(sink.band(name), np.where(felled, day_number(day), NO_VALUE))
     # The noise drawn is 0.01 a pixel and day; six dates or more make a mean of it.
     for name, ndvi in (("ndvi_before", FOREST_NDVI), ("ndvi_after", FELLED_NDVI)):
         assert np.abs(sink.band(name)[felled] / 1e4 - ndvi).max() < 0.03
@@ -120,7 +120,7 @@ def test_a_grid_of_many_windows_gives_the_same_map_by_any_threads(
 
 def test_the_same_cells_give_the_same_map_in_small_windows_as_in_a_large_one(monkeypatch: pytest.MonkeyPatch) -> None:
     forest = dataclasses.replace(FOREST, shape=(61, 75), felled=(slice(29, 34), slice(27, 35)), noise=0.03)
-    params: dict[str, Any] = {"cell_px": 16, "min_cell_px": 1, "min_window_px": 1, "stride": 1}
+    params: dict[str, Any] = {"cell_px": 16, "min_cell_px": 1, "min_window_px": 1}
     large = _run(forest, 2, **params)[0]
     small = _run(forest, 2, **_small_windows(monkeypatch, 16))[0]
     np.testing.assert_array_equal(small.state, large.state)

@@ -65,7 +65,6 @@ def test_scenes_are_split_where_the_months_that_are_followed_begin() -> None:
     assert plan.reference == tuple(FIVE[:2])
     assert plan.monitored == tuple(FIVE[2:])
     assert plan.scenes == tuple(FIVE)
-    assert plan.days == [scene.day for scene in FIVE]
     assert plan.grid == grid_of(SHAPE)
     assert plan.pixels_per_class == 2
     assert skipped == []
