@@ -20,9 +20,11 @@ from detector.features import patch_features
 from detector.params import PatchParams
 from detector.patches import find_patches
 from tiles.catalog import Catalogue, Found, SkippedScene
+from tiles.catalog.passes import drop_from
 from tiles.change import ChangeMapFiles, ChangeMapWriter, read_changed_pixels, write_item
 from tiles.engine import ChangeParams, Tally, TilePlan, make_change_map
 from tiles.errors import AreaError, GridError, NoSceneError, OutputError, SceneReadError, SylvigieError
+from tiles.merging import MergingReader
 from tiles.month import Month
 from tiles.plan import first_month_needed, plan_tile
 from tiles.reader import GDAL_OPTIONS, RasterioReader, Reader
@@ -81,7 +83,7 @@ class ScanResult:
     @property
     def complete(self) -> bool:
         """Whether every scene of the catalogue that had something to say was heard."""
-        return not self.idle_tiles and all(skipped.usable for skipped in self.skipped)
+        return not self.idle_tiles and all(skipped.superseded for skipped in self.skipped)
 
     @property
     def observed_share(self) -> float:
@@ -143,7 +145,7 @@ def scan(
     by_tile: dict[str, list[Scene]] = {}
     for scene in found.scenes:
         by_tile.setdefault(scene.tile, []).append(scene)
-    reader, results = RasterioReader(), []
+    reader, results = MergingReader(RasterioReader()), []
     problems: list[SylvigieError] = []
     with _beside(out) as folder, rasterio.Env(**GDAL_OPTIONS):
         for tile, scenes in sorted(by_tile.items()):
@@ -157,7 +159,11 @@ def scan(
             raise AreaError(
                 "No pixel of the scenes is both forest and inside the area of interest: check the two files."
             )
-        skipped = tuple(found.skipped) + tuple(left for result in results for left in result.skipped)
+        # What was superseded at first was read after all, where the newer product could not be.
+        read = {product.id for tile in results for scene in tile.plan.scenes for product in scene.members}
+        skipped = tuple(left for left in found.skipped if left.id not in read) + tuple(
+            left for result in results for left in result.skipped
+        )
         idle = [str(problem) for problem in problems] + [said for tile in results if (said := _blind(tile, params))]
         result = ScanResult(month, tuple(results), skipped, tuple(idle), reader.bytes_read)
         write_geojson(result.alerts, folder / "alerts.geojson")
@@ -181,10 +187,8 @@ def _scan_tile(
     """Scan a tile; begin again without a scene whose pixels turn out unreadable."""
     broken: list[SkippedScene] = []
     while True:
-        left_out = {skipped.id for skipped in broken}
-        readable = [scene for scene in scenes if scene.id not in left_out]
         try:
-            plan, skipped = plan_tile(tile, readable, month, reader, params.change)
+            plan, skipped = plan_tile(tile, scenes, month, reader, params.change)
         except NoSceneError as error:
             named = "; ".join(f"{left.id} was left out, since {left.reason}" for left in broken)
             raise NoSceneError(str(error).removesuffix(".") + (f"; {named}." if named else ".")) from error
@@ -202,7 +206,9 @@ def _scan_tile(
                 )
             break
         except SceneReadError as error:
-            broken.append(SkippedScene(error.scene_id, error.reason))
+            # What was found out of the others, as their offsets, is not asked again.
+            scenes, left_out = drop_from(plan.scenes, error.scene_id, error.reason)
+            broken += [*skipped, left_out]
     write_item(
         files,
         plan.grid,
@@ -305,6 +311,15 @@ def _record(result: ScanResult, catalogue: Catalogue, params: ScanParams) -> str
                 "grid": str(tile.plan.grid),
                 "scenes_reference": [scene.id for scene in tile.plan.reference],
                 "scenes_monitored": [scene.id for scene in tile.plan.monitored],
+                "scenes_merged": {
+                    scene.id: [part.id for part in scene.parts] for scene in tile.plan.scenes if scene.parts
+                },
+                "offsets_from_pixels": {
+                    product.id: product.offset_evidence
+                    for scene in tile.plan.scenes
+                    for product in scene.members
+                    if product.offset_evidence is not None
+                },
                 "pixels": vars(tile.tally),
             }
             for tile in result.tiles

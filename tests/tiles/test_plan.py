@@ -79,7 +79,7 @@ def test_a_scene_on_another_grid_is_left_out_and_both_grids_are_named() -> None:
     assert plan.scenes == tuple(FIVE[1:])
     assert [left.id for left in skipped] == [FIVE[0].id]
     assert "is not that of the tile's other scenes" in skipped[0].reason
-    assert not skipped[0].usable
+    assert not skipped[0].superseded
 
 
 def test_the_grid_of_most_scenes_wins_even_against_the_oldest_ones() -> None:
@@ -117,7 +117,7 @@ def test_a_scene_whose_rasters_do_not_fit_together_is_left_out(
     assert FIVE[1] not in plan.scenes
     assert left.id == FIVE[1].id
     assert re.search(said, left.reason)
-    assert not left.usable
+    assert not left.superseded
 
 
 def test_the_classification_of_most_scenes_wins_even_against_the_oldest_one() -> None:

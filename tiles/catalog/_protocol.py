@@ -19,14 +19,14 @@ class SkippedScene:
         Identifier of the scene in its catalogue.
     reason
         Why it was left out, as a phrase.
-    usable
-        Whether nothing is wrong with it: a duplicate of one that was read. A scan that left out scenes which
-        are not usable is incomplete and says so by its exit code.
+    superseded
+        Whether nothing is wrong with it: another product of its pass is read in its place. A scan that left out
+        scenes for any other reason is incomplete, and says so by its exit code.
     """
 
     id: str
     reason: str
-    usable: bool = False
+    superseded: bool = False
 
 
 @dataclass(frozen=True)
