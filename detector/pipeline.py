@@ -18,7 +18,7 @@ import rasterio
 from detector.alerts import Alert, ScanContext, build_alerts, write_features, write_geojson
 from detector.features import patch_features
 from detector.params import PatchParams
-from detector.patches import find_patches
+from detector.patches import Patch, find_patches
 from tiles.catalog import Catalogue, Found, SkippedScene
 from tiles.catalog.passes import drop_from
 from tiles.change import ChangeMapFiles, ChangeMapWriter, read_changed_pixels, write_item
@@ -217,12 +217,43 @@ def _scan_tile(
         {"reference": plan.reference, "monitored": plan.monitored},
         software_version(),
     )
+    found = find_alerts(files, plan, params.patches)
+    return TileResult(plan, tally, found.alerts, found.features, tuple(broken + skipped))
+
+
+@dataclass(frozen=True)
+class TileAlerts:
+    """Patches of a tile, their features row by row, and the alerts that they make on their own."""
+
+    patches: tuple[Patch, ...]
+    features: pd.DataFrame
+    alerts: tuple[Alert, ...]
+
+
+def find_alerts(
+    files: ChangeMapFiles, plan: TilePlan, params: PatchParams, scenes: Sequence[tuple[dt.date, str]] | None = None
+) -> TileAlerts:
+    """Find the patches of a tile's change map.
+
+    Parameters
+    ----------
+    files
+        The change map.
+    plan
+        What it was made from.
+    params
+        What is a patch.
+    scenes
+        Day and identifier of the scenes that losses may rest on; those that the plan monitors by default.
+    """
+    if scenes is None:
+        scenes = [(scene.day, scene.id) for scene in plan.monitored]
     pixels = read_changed_pixels(files)
-    patches = find_patches(pixels, plan.grid, params.patches)
+    patches = find_patches(pixels, plan.grid, params)
     features = patch_features(patches, pixels, plan.grid)
-    context = ScanContext(tile, month.last_day, tuple((scene.day, scene.id) for scene in plan.monitored))
-    alerts = build_alerts(patches, features, pixels, plan.grid, context, params.patches)
-    return TileResult(plan, tally, tuple(alerts), features, tuple(broken + skipped))
+    context = ScanContext(plan.tile, plan.month.last_day, tuple(scenes))
+    alerts = build_alerts(patches, features, pixels, plan.grid, context, params)
+    return TileAlerts(tuple(patches), features, tuple(alerts))
 
 
 def _blind(result: TileResult, params: ScanParams) -> str | None:

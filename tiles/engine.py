@@ -356,7 +356,7 @@ class _Engine:
                 nir,
                 here,
                 series.size,
-                scene.dn_offset,
+                scene.offset,
                 series.runs,
                 ndvi[index],
                 near_infrared[index] if near_infrared is not None else ndvi[0, :0],

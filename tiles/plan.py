@@ -25,7 +25,13 @@ def first_month_needed(month: Month, params: ChangeParams) -> Month:
 
 
 def plan_tile(
-    tile: str, scenes: Sequence[Scene], month: Month, reader: Reader, params: ChangeParams
+    tile: str,
+    scenes: Sequence[Scene],
+    month: Month,
+    reader: Reader,
+    params: ChangeParams,
+    *,
+    unseen_month: bool = False,
 ) -> tuple[TilePlan, list[SkippedScene]]:
     """Plan a tile.
 
@@ -41,6 +47,8 @@ def plan_tile(
         To look at the scenes' grids, and at the pixels of those whose items do not tell their offset.
     params
         How many months and years are read.
+    unseen_month
+        Whether it will do that no scene is of the month itself.
 
     Returns
     -------
@@ -64,13 +72,37 @@ def plan_tile(
     skipped += left_out
     start = month.shifted(1 - params.monitor.months).first_day
     monitored = tuple(scene for scene in kept if scene.day >= start)
-    if not any(scene.day >= month.first_day for scene in monitored):
+    if not unseen_month and not any(scene.day >= month.first_day for scene in monitored):
         raise NoSceneError(
             f"Tile {tile} has no usable scene in {month}"
             + (f" ({len(skipped)} left out: {skipped[-1].id}, since {skipped[-1].reason})." if skipped else ".")
         )
     reference = tuple(scene for scene in kept if scene.day < start)
     return TilePlan(tile, month, grid, reference, monitored, size), skipped
+
+
+def plan_known(
+    tile: str, scenes: Sequence[Scene], month: Month, reader: Reader, grid: Grid, size: int
+) -> tuple[TilePlan, list[SkippedScene]]:
+    """Plan a month of a tile that is known from before.
+
+    Parameters
+    ----------
+    tile, month, reader
+        As in `plan_tile`.
+    scenes
+        Of this tile and month, oldest first; none is no error.
+    grid, size
+        What the tile is known on: the grid of its bands, and its pixels along a side of one of the classification.
+
+    Returns
+    -------
+    TilePlan, list of SkippedScene
+        As `plan_tile`.
+    """
+    products = _Products(reader)
+    kept, skipped = _settled(scenes, lambda product: products.unfit(product, grid, size))
+    return TilePlan(tile, month, grid, (), tuple(products.with_offsets(scene) for scene in kept), size), skipped
 
 
 @dataclass
@@ -101,9 +133,9 @@ class _Products:
             return reason
         own, own_size = self.grids[product.id]
         if not own.same_as(grid):
-            return f"its grid ({own}) is not that of the tile's other scenes ({grid})"
+            return f"its grid ({own}) is not the tile's ({grid})"
         if own_size != size:
-            return f"its classification has {own_size} x its pixels' side, the tile's other scenes {size} x"
+            return f"its classification has {own_size} x its pixels' side, not {size} x as the tile's"
         if product.dn_offset is None and product.id not in self.offsets:
             try:
                 self.offsets[product.id] = decide_offset(product, self.reader)

@@ -18,12 +18,15 @@ from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from tiles.errors import AreaError
+from tiles.errors import AreaError, OutputError
 from tiles.grid import Grid
 
 _STRAIGHT_M, _STRAIGHT_DEG = 1000.0, 0.01
 """Longest piece of an outline that is taken to another CRS by its ends alone: over a kilometre, a line that is straight
 in one is off by 2 cm in the other; over a hundred, by 200 m."""
+
+_BLOCK_PX = 512
+"""Side of a block of a written mask."""
 
 _MARGIN_DEG = 0.1
 """Degrees around a grid within which polygons are kept."""
@@ -151,6 +154,37 @@ class WatchedPixels:
                 )
             )
         return self._on_grid
+
+
+def write_forest(watched: WatchedPixels, grid: Grid, path: Path) -> None:
+    """Write which pixels of a grid are watched, as a raster of bits that can be opened as a forest mask again.
+
+    Raises
+    ------
+    OutputError
+        When the disk does not take it.
+    """
+    rows, cols = grid.shape
+    profile: dict[str, Any] = {
+        "driver": "GTiff",
+        "width": cols,
+        "height": rows,
+        "count": 1,
+        "dtype": "uint8",
+        "nbits": 1,
+        "crs": grid.crs,
+        "transform": grid.transform,
+        "tiled": True,
+        "blockxsize": _BLOCK_PX,
+        "blockysize": _BLOCK_PX,
+        "compress": "DEFLATE",
+    }
+    try:
+        with rasterio.open(path, "w", **profile) as raster:
+            for window in grid.windows(_BLOCK_PX):
+                raster.write(watched.masks(window)[1].astype(np.uint8), 1, window=window)
+    except (RasterioError, OSError) as error:
+        raise OutputError(f"The forest mask cannot be written to {path} ({error}).") from error
 
 
 def _around(polygons: gpd.GeoSeries, grid: Grid) -> list[Any]:

@@ -135,7 +135,12 @@ def _passes(scenes: Iterable[Scene]) -> list[list[Scene]]:
 def _same_pass(first: Scene, later: Scene) -> bool:
     """Whether two scenes of a tile are one observation: some archives name the pass, all tell the time."""
     named = first.datatake is not None and first.datatake == later.datatake
-    return named or later.acquired - first.acquired < _PASS
+    return named or same_moment(first.acquired, later.acquired)
+
+
+def same_moment(first: dt.datetime, other: dt.datetime) -> bool:
+    """Whether two moments of a tile are of one pass."""
+    return abs(other - first) < _PASS
 
 
 def _preference(scene: Scene) -> tuple[str, dt.datetime, str]:
