@@ -26,6 +26,7 @@ class Section(StrEnum):
     KERNELS = "kernels"
     FIT = "fit"
     SCAN = "scan"
+    MONTH = "month"
     DETECTION = "detection"
 
 
@@ -40,6 +41,8 @@ def measure(section: Section, params: BenchParams) -> Iterator[Figure]:
             from scripts.bench_fit import bench_fit as bench
         case Section.SCAN:
             from scripts.bench_scan import bench_scan as bench
+        case Section.MONTH:
+            from scripts.bench_month import bench_month as bench
         case Section.DETECTION:
             from scripts.bench_detection import bench_detection as bench
     yield from bench(params)

@@ -20,7 +20,7 @@ from tiles import kernels
 from tiles.clear import CLEAR_CLASSES
 from tiles.monitor import MonitorParams, PixelMemory, date_quality, follow
 from tiles.month import Month, day_number
-from tiles.reference import Reference, ReferenceParams, design_matrix, fit_curves
+from tiles.reference import CodedReference, ReferenceParams, design_matrix, fit_curves, fit_reference
 
 _MONTH = Month(2019, 7)
 _MIN_OBSERVATIONS = ReferenceParams().min_observations
@@ -116,8 +116,8 @@ def _fit_figures(history: Series, repeats: int, copies: int) -> Iterator[Figure]
 def _monitor_figures(history: Series, recent: Series, copies: int) -> Iterator[Figure]:
     """Date by date, both by the images of the last year."""
     figure = partial(Figure, "fit")
-    reference = fit_curves(history.ndvi.reshape(len(history.days), -1), history.days, ReferenceParams())
-    reference = Reference(
+    reference = fit_reference(history.ndvi.reshape(len(history.days), -1), history.days, ReferenceParams())
+    reference = CodedReference(
         np.tile(reference.coefficients, copies), np.tile(reference.lowest, copies), np.tile(reference.count, copies)
     )
     ndvi = np.tile(recent.ndvi.reshape(len(recent.days), -1), copies)
@@ -140,7 +140,7 @@ def _monitor_figures(history: Series, recent: Series, copies: int) -> Iterator[F
 
 
 def _own_steps(
-    ndvi: NDArray[np.int16], near_infrared: NDArray[np.int16], days: list[dt.date], reference: Reference
+    ndvi: NDArray[np.int16], near_infrared: NDArray[np.int16], days: list[dt.date], reference: CodedReference
 ) -> tuple[float, float, float]:
     """Seconds an image: of the kernel with one image, with all together, and of all that a scan does about them."""
     params, pixels = MonitorParams(), ndvi.shape[1]

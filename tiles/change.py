@@ -6,7 +6,6 @@ import datetime as dt
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, cast
@@ -27,29 +26,30 @@ from rasterio.windows import Window
 from tiles.errors import OutputError
 from tiles.grid import Grid
 from tiles.month import Month
+from tiles.pixel_state import PixelState
 from tiles.reader import GDAL_OPTIONS
 from tiles.scene import Scene
+
+__all__ = [
+    "BLOCK_PX",
+    "CHANGE_BANDS",
+    "NO_VALUE",
+    "STATE_COLOURS",
+    "ChangeBand",
+    "ChangeMapFiles",
+    "ChangeMapWriter",
+    "ChangedPixels",
+    "PixelState",
+    "open_change_map",
+    "read_changed_pixels",
+    "write_item",
+]
 
 NO_VALUE = -32_768
 """No data in the change map's bands."""
 
-_BLOCK_PX = 512
+BLOCK_PX = 512
 """Side of a block of the files."""
-
-
-class PixelState(IntEnum):
-    """What the scan says of a pixel at the end of the month."""
-
-    NOT_FOREST = 0
-    """Not watched: outside the forest mask or the area of interest."""
-    INTACT = 1
-    """Seen in the month, no open suspicion."""
-    PROVISIONAL = 2
-    """One date says that the forest is lost."""
-    CONFIRMED = 3
-    """Several dates say so."""
-    UNOBSERVED = 4
-    """Nothing could be said in the month: clouds, no leaves, or no reference."""
 
 
 STATE_COLOURS: dict[PixelState, tuple[int, int, int, int]] = {
@@ -165,8 +165,8 @@ class ChangeMapWriter:
             "crs": self._grid.crs,
             "transform": self._grid.transform,
             "tiled": True,
-            "blockxsize": _BLOCK_PX,
-            "blockysize": _BLOCK_PX,
+            "blockxsize": BLOCK_PX,
+            "blockysize": BLOCK_PX,
             "sparse_ok": True,
             "bigtiff": "IF_SAFER",
         }
@@ -228,7 +228,7 @@ def _to_cog(raw: Path, target: Path, resampling: Resampling, predictor: str) -> 
     # The COG driver's own overviews would pass over every pixel of the eight bands, empty ones too; those of a sparse
     # GeoTIFF with separate bands know what is empty.
     with rasterio.Env(SPARSE_OK_OVERVIEW="YES"), rasterio.open(raw, "r+") as dataset:
-        levels = [2**level for level in range(1, 16) if max(dataset.shape) > _BLOCK_PX * 2 ** (level - 1)]
+        levels = [2**level for level in range(1, 16) if max(dataset.shape) > BLOCK_PX * 2 ** (level - 1)]
         if levels:
             dataset.build_overviews(levels, resampling)
     rasterio.shutil.copy(
@@ -237,7 +237,7 @@ def _to_cog(raw: Path, target: Path, resampling: Resampling, predictor: str) -> 
         driver="COG",
         compress="DEFLATE",
         predictor=predictor,
-        blocksize=_BLOCK_PX,
+        blocksize=BLOCK_PX,
         overviews="FORCE_USE_EXISTING" if levels else "NONE",
         sparse_ok="YES",
         num_threads="ALL_CPUS",

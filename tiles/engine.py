@@ -22,14 +22,14 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from tiles import kernels
-from tiles.change import CHANGE_BANDS, NO_VALUE, PixelState
+from tiles.change import BLOCK_PX, CHANGE_BANDS, NO_VALUE
 from tiles.clear import CLEAR_CLASSES, OBSCURING_CLASSES, ClearParams, class_bits
-from tiles.errors import StateError
 from tiles.grid import Grid
 from tiles.monitor import MonitorParams, PixelMemory, follow
 from tiles.month import Month, day_number
+from tiles.pixel_state import PixelState
 from tiles.reader import Reader
-from tiles.reference import CodedReference, Reference, ReferenceParams, decode, fit_reference
+from tiles.reference import CodedReference, ReferenceParams, fit_reference
 from tiles.scene import Band, Scene
 from tiles.state import Keeper, Known
 from tiles.watch import WatchedPixels
@@ -176,6 +176,10 @@ class _Buffers:
     nir: NDArray[np.uint16]
     ndvi: NDArray[np.int16]
     near_infrared: NDArray[np.int16]
+    counts: NDArray[np.int16]
+    when: NDArray[np.int16]
+    sums: NDArray[np.float32]
+    brightness: NDArray[np.uint8]
 
 
 class _Engine:
@@ -272,47 +276,66 @@ class _Engine:
         inside = np.empty(int(cells[-1]), np.bool_)
         kernels.collect(watched, runs, inside)
         series = _Series(window, forest, runs, self._plan.pixels_per_class, inside.size)
-        coded, memory = self._remember(index, series, clear, tally)
-        reference = decode(coded)
+        reference, memory = self._remember(index, series, clear, tally)
         self._follow(series, clear, cells, reference, memory, tally)
         if self._keeper is not None:
-            self._keeper.keep(index, coded, memory)
-        result = _classify(self._plan.month, reference, memory, inside, params.monitor)
-        state, change = _lay_out(forest.shape, runs, result)
+            self._keeper.keep(index, reference, memory)
+        state = np.empty(inside.size, np.uint8)
+        tally.observed = _classify(self._plan.month, memory, inside, params.monitor, state)
         tally.watched = int(inside.sum())
-        tally.with_reference = int((np.isfinite(reference.lowest) & inside).sum())
-        tally.observed = int(result.observed.sum())
-        tally.provisional = int((result.state == PixelState.PROVISIONAL).sum())
-        tally.confirmed = int((result.state == PixelState.CONFIRMED).sum())
-        tally.suspected = int((memory.n_low > 0).sum())
+        tally.with_reference = int((reference.known & inside).sum())
+        tally.suspected = int(np.count_nonzero(memory.n_low))
+        changed = np.flatnonzero((state == PixelState.PROVISIONAL) | (state == PixelState.CONFIRMED))
+        tally.confirmed = int((state[changed] == PixelState.CONFIRMED).sum())
+        tally.provisional = changed.size - tally.confirmed
+        self._lay_out(series, state, changed, _bands(changed, reference, memory))
         with self._lock:
-            self._sink.write(window, change, state)
             self._tally.add(tally)
+
+    def _lay_out(
+        self, series: _Series, state: NDArray[np.uint8], changed: NDArray[np.int64], bands: NDArray[np.int16]
+    ) -> None:
+        """From lists of pixels back to the window: its states, and its bands in the blocks where something changed."""
+        laid = np.full(series.shape, PixelState.NOT_FOREST, np.uint8)
+        kernels.scatter(state, series.runs, laid)
+        if not changed.size:
+            with self._lock:
+                self._sink.write(series.window, None, laid)
+            return
+        rows, cols = series.places(changed)
+        block_of = rows // BLOCK_PX * series.shape[1] + cols // BLOCK_PX
+        for top in range(0, series.shape[0], BLOCK_PX):
+            for left in range(0, series.shape[1], BLOCK_PX):
+                states = laid[top : top + BLOCK_PX, left : left + BLOCK_PX]
+                window = Window(
+                    series.window.col_off + left, series.window.row_off + top, states.shape[1], states.shape[0]
+                )
+                here = block_of == top // BLOCK_PX * series.shape[1] + left // BLOCK_PX
+                block = None
+                if here.any():
+                    block = np.full((bands.shape[0], *states.shape), NO_VALUE, np.int16)
+                    block[:, rows[here] - top, cols[here] - left] = bands[:, here]
+                with self._lock:
+                    self._sink.write(window, block, states)
 
     def _remember(
         self, index: int, series: _Series, clear: Sequence[Future[NDArray[np.uint8]]], tally: Tally
     ) -> tuple[CodedReference, PixelMemory]:
         """What is known of a window before the monitored dates: recalled, or its reference fitted."""
+        memory = self._memory(series.pixels)
         if self._known is not None:
-            reference, memory = self._known.recall(index)
-            if memory.n_low.size != series.pixels:
-                raise StateError(
-                    f"Tile {self._plan.tile} is known with {memory.n_low.size} forest pixels in a window that has "
-                    f"{series.pixels}: build its reference anew."
-                )
-            return reference, memory
+            return self._known.recall(index, memory), memory
         scenes = self._plan.reference
         ndvi = self._buffers(len(scenes)).ndvi[: len(scenes) * series.pixels].reshape(len(scenes), series.pixels)
         self._read_dates(series, scenes, clear, ndvi, None, tally)
-        fitted = fit_reference(ndvi, [scene.day for scene in scenes], self._params.reference)
-        return fitted, PixelMemory.blank(series.pixels)
+        return fit_reference(ndvi, [scene.day for scene in scenes], self._params.reference), memory
 
     def _follow(
         self,
         series: _Series,
         clear: Sequence[Future[NDArray[np.uint8]]],
         cells: NDArray[np.int64],
-        reference: Reference,
+        reference: CodedReference,
         memory: PixelMemory,
         tally: Tally,
     ) -> None:
@@ -356,7 +379,7 @@ class _Engine:
                 nir,
                 here,
                 series.size,
-                scene.offset,
+                scene.known_offset,
                 series.runs,
                 ndvi[index],
                 near_infrared[index] if near_infrared is not None else ndvi[0, :0],
@@ -374,10 +397,26 @@ class _Engine:
                 nir=np.empty(pixels, np.uint16),
                 ndvi=np.empty(max(dates, followed) * pixels, np.int16),
                 near_infrared=np.empty(followed * pixels, np.int16),
+                counts=np.empty(5 * pixels, np.int16),
+                when=np.empty(3 * pixels, np.int16),
+                sums=np.empty(2 * pixels, np.float32),
+                brightness=np.empty(pixels, np.uint8),
             )
         if buffers.ndvi.size < dates * pixels:
             buffers.ndvi = np.empty(dates * pixels, np.int16)
         return buffers
+
+    def _memory(self, pixels: int) -> PixelMemory:
+        """A memory of nothing yet, in arrays of this thread."""
+        buffers = self._buffers(0)
+        memory = PixelMemory(
+            buffers.counts[: 5 * pixels].reshape(5, pixels),
+            buffers.when[: 3 * pixels].reshape(3, pixels),
+            buffers.sums[: 2 * pixels].reshape(2, pixels),
+            buffers.brightness[:pixels],
+        )
+        memory.forget()
+        return memory
 
 
 class _Series:
@@ -397,6 +436,11 @@ class _Series:
         bits = slice(left // 8, -(-(left + self.coarse.shape[1]) // 8))
         return np.unpackbits(packed[:, bits], axis=1, count=self.coarse.shape[1])
 
+    def places(self, pixels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows and columns, in the window, of pixels of the list."""
+        run = np.searchsorted(self.runs[:, 3], pixels, side="right") - 1
+        return self.runs[run, 0].astype(np.int64), self.runs[run, 1] + pixels - self.runs[run, 3]
+
     def part(self, box: tuple[int, int, int, int]) -> tuple[Window, slice, slice]:
         """A box of `coarse` as a window of the bands, and as its rows and columns in this one."""
         top, bottom, left, right = (side * self.size for side in box)
@@ -405,39 +449,27 @@ class _Series:
         return window, rows, cols
 
 
-@dataclass(frozen=True)
-class _WindowResult:
-    """State, bands (bands, pixels), and whether the month said something, of a list of pixels."""
-
-    state: NDArray[np.uint8]
-    bands: NDArray[np.int16]
-    observed: NDArray[np.bool_]
-
-
 def _classify(
-    month: Month, reference: Reference, memory: PixelMemory, inside: NDArray[np.bool_], params: MonitorParams
-) -> _WindowResult:
-    """From what each pixel went through to its state at the end of the month; `inside` the area of interest."""
-    observed = inside & (memory.last_seen >= day_number(month.first_day))
+    month: Month, memory: PixelMemory, inside: NDArray[np.bool_], params: MonitorParams, out: NDArray[np.uint8]
+) -> int:
+    """State of each pixel at the end of the month, into `out`; how many of those `inside` the area were observed."""
+    # A loss is told for as long as the window lasts.
     first_told = day_number(month.shifted(1 - params.window_months).first_day)
-    # A loss needs a date on which the forest was still there: a gap of years is not a felling. And it is told for as
-    # long as the window lasts.
-    open_loss = inside & (memory.last_intact >= 0) & (memory.first_low >= first_told)
-    confirmed = open_loss & (memory.n_low >= params.confirmations)
-    lone = np.flatnonzero(open_loss & ~confirmed & memory.convincing)
-    drop = (memory.sums[0, lone] - memory.sums[1, lone]) / memory.n_low[lone]
-    provisional = np.zeros_like(confirmed)
-    provisional[lone[drop >= params.felling_drop]] = True
-    state = np.where(observed, PixelState.INTACT, PixelState.UNOBSERVED).astype(np.uint8)
-    # A suspicion that is not told is not intact either: unconfirmed, older than the window, or never seen as forest.
-    undecided = (memory.n_low > 0) & ~confirmed & ~provisional
-    state[undecided] = PixelState.UNOBSERVED
-    state[~inside] = PixelState.NOT_FOREST
-    state[provisional] = PixelState.PROVISIONAL
-    state[confirmed] = PixelState.CONFIRMED
+    return kernels.classify(
+        memory.counts,
+        memory.when,
+        memory.sums,
+        inside,
+        day_number(month.first_day),
+        first_told,
+        params.confirmations,
+        params.felling_drop,
+        out,
+    )
 
-    bands = np.full((len(CHANGE_BANDS), state.size), NO_VALUE, np.int16)
-    changed = np.flatnonzero(confirmed | provisional)
+
+def _bands(changed: NDArray[np.int64], reference: CodedReference, memory: PixelMemory) -> NDArray[np.int16]:
+    """`CHANGE_BANDS` of the changed pixels: int16, shape (bands, changed)."""
     before, after = np.rint(memory.sums[:, changed] / memory.n_low[changed] * kernels.NDVI_SCALE)
     values: tuple[NDArray[Any], ...] = (
         before,
@@ -446,26 +478,13 @@ def _classify(
         memory.last_intact[changed],
         memory.first_low[changed],
         memory.n_low[changed],
-        reference.count[changed] + memory.n_before[changed],
+        reference.count[changed].astype(np.int16) + memory.n_before[changed],
         memory.n_after[changed],
     )
+    bands = np.empty((len(CHANGE_BANDS), changed.size), np.int16)
     for band, value in zip(bands, values, strict=True):
-        band[changed] = value
-    return _WindowResult(state, bands, observed & ~undecided)
-
-
-def _lay_out(
-    shape: tuple[int, int], runs: NDArray[np.int32], result: _WindowResult
-) -> tuple[NDArray[np.uint8], NDArray[np.int16] | None]:
-    """From lists of pixels back to the window: its states, and its bands where something has changed."""
-    state = np.full(shape, PixelState.NOT_FOREST, np.uint8)
-    kernels.scatter(result.state, runs, state)
-    if not ((result.state == PixelState.PROVISIONAL) | (result.state == PixelState.CONFIRMED)).any():
-        return state, None
-    change = np.full((result.bands.shape[0], *shape), NO_VALUE, np.int16)
-    for band, values in zip(change, result.bands, strict=True):
-        kernels.scatter(values, runs, band)
-    return state, change
+        band[:] = value
+    return bands
 
 
 def forest_runs(mask: NDArray[np.bool_], cell_px: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:

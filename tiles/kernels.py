@@ -17,6 +17,12 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from tiles.pixel_state import PixelState
+
+CODE_STEP: Final = 0.004
+"""NDVI that a step of a coded coefficient is worth (`tiles.reference`)."""
+CODE_MIDDLE: Final = 0.5
+"""NDVI that the constant of a coded curve has at code 0."""
 NDVI_SCALE: Final = 10_000
 MISSING: Final = -32_768
 HISTOGRAM_BINS: Final = 1_000
@@ -27,6 +33,11 @@ _BATCH: Final = 512
 """Pixels that are fitted side by side: each step of the arithmetic is then a row of vector instructions."""
 _CHUNK: Final = 4_096
 """Pixels that are followed through all dates before the next: what is known of them stays in the nearest cache."""
+_NOT_FOREST: Final = int(PixelState.NOT_FOREST)
+_FOREST: Final = int(PixelState.INTACT)
+_PROVISIONAL: Final = int(PixelState.PROVISIONAL)
+_CONFIRMED: Final = int(PixelState.CONFIRMED)
+_UNOBSERVED: Final = int(PixelState.UNOBSERVED)
 _SEEN: Final = 1
 """Mark of a pixel that one date says something of."""
 _CALM: Final = 2
@@ -552,23 +563,33 @@ def fit_harmonics(
 
 
 @njit(cache=True, nogil=True)
-def _expect(
-    coefficients: NDArray[np.float32], start: int, terms: NDArray[np.float32], out: NDArray[np.float32]
-) -> None:
+def _expect(codes: NDArray[np.int8], start: int, terms: NDArray[np.float32], out: NDArray[np.float32]) -> None:
     """The seasonal curve of the pixels from `start` on one date."""
-    out[:] = 0.0
-    for term in range(terms.size):
-        weight, row = terms[term], coefficients[term, start : start + out.size]
+    stop, step = start + out.size, np.float32(CODE_STEP)
+    constant, middle = codes[0, start:stop], np.float32(CODE_MIDDLE) * terms[0]
+    if terms.size == 5:
+        # The usual curve in one pass: what comes out of it stays in the registers.
+        c1, s1, c2, s2 = codes[1, start:stop], codes[2, start:stop], codes[3, start:stop], codes[4, start:stop]
+        w0, w1, w2, w3, w4 = terms[0] * step, terms[1] * step, terms[2] * step, terms[3] * step, terms[4] * step
         for pixel in range(out.size):
-            out[pixel] += weight * row[pixel]
+            level = middle + w0 * np.float32(constant[pixel])
+            first = w1 * np.float32(c1[pixel]) + w2 * np.float32(s1[pixel])
+            second = w3 * np.float32(c2[pixel]) + w4 * np.float32(s2[pixel])
+            out[pixel] = level + (first + second)
+        return
+    out[:] = middle
+    for term in range(terms.size):
+        weight, row = terms[term] * step, codes[term, start:stop]
+        for pixel in range(out.size):
+            out[pixel] += weight * np.float32(row[pixel])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def anomaly_histograms(
     ndvi: NDArray[np.int16],
     near_infrared: NDArray[np.int16],
-    coefficients: NDArray[np.float32],
-    lowest: NDArray[np.float32],
+    codes: NDArray[np.int8],
+    lowest: NDArray[np.uint8],
     design: NDArray[np.float32],
     cells: NDArray[np.int64],
     strides: NDArray[np.int64],
@@ -581,10 +602,11 @@ def anomaly_histograms(
     ----------
     ndvi, near_infrared : int16, shape (dates, pixels)
         NDVI * 10000 and reflectance * 10000; `MISSING` in `ndvi` where not seen.
-    coefficients : float32, shape (terms, pixels)
-        The seasonal curves.
-    lowest : float32, shape (pixels,)
-        A date at which the curve is below this says nothing of the pixel (no leaves); NaN: no date does.
+    codes : int8, shape (terms, pixels)
+        The seasonal curves, in steps of `CODE_STEP` from `CODE_MIDDLE` (constant) or 0 (harmonics).
+    lowest : uint8, shape (pixels,)
+        In steps of `CODE_STEP`: a date at which the curve is below this says nothing of the pixel (no leaves). With
+        255, and codes of 0, no date does.
     design : float32, shape (dates, terms)
         The curve's terms at each date.
     cells : int64, shape (cells + 1,)
@@ -600,7 +622,7 @@ def anomaly_histograms(
     for cell in range(cells.size - 1):
         part = slice(cells[cell], cells[cell + 1], strides[cell])
         # Copied: what is read once a date is then read in one stretch of memory.
-        curves, least = coefficients[:, part].copy(), lowest[part].copy()
+        curves, least = codes[:, part].copy(), lowest[part] * np.float32(CODE_STEP)
         expected = np.empty(least.size, np.float32)
         for date in range(ndvi.shape[0]):
             _expect(curves, 0, design[date], expected)
@@ -620,8 +642,8 @@ def anomaly_histograms(
 def monitor(
     ndvi: NDArray[np.int16],
     near_infrared: NDArray[np.int16],
-    coefficients: NDArray[np.float32],
-    lowest: NDArray[np.float32],
+    codes: NDArray[np.int8],
+    lowest: NDArray[np.uint8],
     design: NDArray[np.float32],
     cells: NDArray[np.int64],
     usable: NDArray[np.bool_],
@@ -647,7 +669,7 @@ def monitor(
 
     Parameters
     ----------
-    ndvi, near_infrared, coefficients, lowest, design, cells
+    ndvi, near_infrared, codes, lowest, design, cells
         As in `anomaly_histograms`; dates in order.
     usable : bool, shape (dates, cells)
         Whether the date says anything in the cell.
@@ -686,7 +708,7 @@ def monitor(
             for date in range(ndvi.shape[0]):
                 # Clouds are larger than pixels: often nothing was seen of so many neighbours.
                 if usable[date, cell] and _any_seen(ndvi[date, start : start + size]):
-                    _expect(coefficients, start, design[date], curve[:size])
+                    _expect(codes, start, design[date], curve[:size])
                     _follow_chunk(
                         date,
                         start,
@@ -726,7 +748,7 @@ def _follow_chunk(
     ndvi: NDArray[np.int16],
     near_infrared: NDArray[np.int16],
     curve: NDArray[np.float32],
-    lowest: NDArray[np.float32],
+    lowest: NDArray[np.uint8],
     shift: np.float32,
     low_drop: np.float32,
     intact_drop: np.float32,
@@ -787,15 +809,15 @@ def _follow_chunk(
 def _drop_below(
     ndvi: NDArray[np.int16],
     curve: NDArray[np.float32],
-    lowest: NDArray[np.float32],
+    lowest: NDArray[np.uint8],
     shift: np.float32,
     out: NDArray[np.float32],
 ) -> None:
     """How far each pixel lies below its curve; NaN where nothing can be said."""
-    scale, nothing = np.float32(1 / NDVI_SCALE), np.float32(np.nan)
+    scale, step, nothing = np.float32(1 / NDVI_SCALE), np.float32(CODE_STEP), np.float32(np.nan)
     for pixel in range(out.size):
         below = curve[pixel] + shift - ndvi[pixel] * scale
-        speaks = (ndvi[pixel] != np.int16(MISSING)) & (curve[pixel] >= lowest[pixel])
+        speaks = (ndvi[pixel] != np.int16(MISSING)) & (curve[pixel] >= np.float32(lowest[pixel]) * step)
         out[pixel] = below if speaks else nothing
 
 
@@ -844,6 +866,65 @@ def _put_brightness(
     for pixel in range(out.size):
         intact = (mark[pixel] & np.uint8(_INTACT)) != np.uint8(0)
         out[pixel] = _hundredths(nir[pixel], per_hundredth) if intact else out[pixel]
+
+
+@njit(cache=True, nogil=True)
+def classify(
+    counts: NDArray[np.int16],
+    when: NDArray[np.int16],
+    sums: NDArray[np.float32],
+    inside: NDArray[np.bool_],
+    first_day: int,
+    first_told: int,
+    confirmations: int,
+    felling_drop: float,
+    out: NDArray[np.uint8],
+) -> int:
+    """From what each pixel went through to its state at the end of the month.
+
+    Parameters
+    ----------
+    counts, when, sums
+        As in `monitor`.
+    inside : bool, shape (pixels,)
+        Pixels that are watched; the others are not forest.
+    first_day
+        Of the month: a pixel that was seen since has been observed. Days since 1970.
+    first_told
+        Day of the first low from which on a loss is told.
+    confirmations
+        Low dates from which a loss is confirmed.
+    felling_drop
+        Mean drop (NDVI) that a lone low must have to be provisional.
+    out : uint8, shape (pixels,)
+        Written: `PixelState`.
+
+    Returns
+    -------
+    int
+        How many pixels the month said something of.
+    """
+    n_low, convincing = counts[0], counts[4]
+    last_intact, first_low, last_seen = when[0], when[1], when[2]
+    day, count = np.int16(first_day), 0
+    for pixel in range(out.size):
+        state = np.uint8(_FOREST) if last_seen[pixel] >= day else np.uint8(_UNOBSERVED)
+        state = state if n_low[pixel] == np.int16(0) else np.uint8(_UNOBSERVED)
+        out[pixel] = state if inside[pixel] else np.uint8(_NOT_FOREST)
+    for pixel in range(out.size):
+        count += int(out[pixel] == np.uint8(_FOREST))
+    for pixel in range(out.size):
+        # A loss needs a date on which the forest was still there: a gap of years is not a felling. A suspicion that is
+        # not told is not intact either: unconfirmed, older than the window, or never seen as forest.
+        if n_low[pixel] == 0 or not inside[pixel] or last_intact[pixel] < 0 or first_low[pixel] < first_told:
+            continue
+        if n_low[pixel] >= confirmations:
+            out[pixel] = _CONFIRMED
+        elif convincing[pixel] == 1 and (sums[0, pixel] - sums[1, pixel]) / n_low[pixel] >= np.float32(felling_drop):
+            out[pixel] = _PROVISIONAL
+        if out[pixel] != _UNOBSERVED and last_seen[pixel] >= day:
+            count += 1
+    return count
 
 
 @njit(cache=True, nogil=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tiles import kernels
 from tiles.errors import InvalidParameterError
 from tiles.month import day_number
-from tiles.reference import Reference, design_matrix
+from tiles.reference import CodedReference, design_matrix
 
 _QUANTILE_ONE_SIGMA_BELOW = 0.1587
 """Share of a normal distribution that lies more than one standard deviation below its mean."""
@@ -148,12 +148,18 @@ class PixelMemory:
     @classmethod
     def blank(cls, pixels: int) -> Self:
         """Of pixels of which nothing is known yet."""
-        return cls(
-            np.zeros((5, pixels), np.int16),
-            np.full((3, pixels), -1, np.int16),
-            np.zeros((2, pixels), np.float32),
-            np.zeros(pixels, np.uint8),
+        memory = cls(
+            np.empty((5, pixels), np.int16),
+            np.empty((3, pixels), np.int16),
+            np.empty((2, pixels), np.float32),
+            np.empty(pixels, np.uint8),
         )
+        memory.forget()
+        return memory
+
+    def forget(self) -> None:
+        """Know nothing of any pixel."""
+        self.counts[:], self.when[:], self.sums[:], self.brightness[:] = 0, -1, 0, 0
 
     @property
     def n_low(self) -> NDArray[np.int16]:
@@ -196,7 +202,7 @@ def follow(
     near_infrared: NDArray[np.int16],
     days: Sequence[dt.date],
     cells: NDArray[np.int64],
-    reference: Reference,
+    reference: CodedReference,
     memory: PixelMemory,
     params: MonitorParams,
 ) -> None:
@@ -248,7 +254,7 @@ def date_quality(
     near_infrared: NDArray[np.int16],
     design: NDArray[np.float32],
     cells: NDArray[np.int64],
-    reference: Reference,
+    reference: CodedReference,
     params: MonitorParams,
 ) -> DateQuality:
     """Measure what each date is worth in each cell.

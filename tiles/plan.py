@@ -133,9 +133,9 @@ class _Products:
             return reason
         own, own_size = self.grids[product.id]
         if not own.same_as(grid):
-            return f"its grid ({own}) is not the tile's ({grid})"
+            return f"its grid ({own}) is not that of the tile's other scenes ({grid})"
         if own_size != size:
-            return f"its classification has {own_size} x its pixels' side, not {size} x as the tile's"
+            return f"its classification has {own_size} x its pixels' side, the tile's other scenes {size} x"
         if product.dn_offset is None and product.id not in self.offsets:
             try:
                 self.offsets[product.id] = decide_offset(product, self.reader)

@@ -18,15 +18,11 @@ from tiles.errors import InvalidParameterError
 
 DAYS_PER_YEAR = 365.25
 
-CODE_STEP = 0.004
-"""NDVI that a step of a stored coefficient is worth. Curves are then off by 0.002, a tenth of what clear dates of
-intact forest differ by, and a pixel's reference takes seven bytes."""
-
-_CONSTANT_OF_CODE_0 = 0.5
-"""What is taken from the constant before it is coded: NDVI of forest then fits in a byte, as the harmonics do."""
-
 _NO_REFERENCE = 255
 """Code of `lowest` where a pixel has no reference."""
+
+# A step is worth 0.004 NDVI: curves are then off by 0.002, a tenth of what clear dates of intact forest differ by, and
+# a pixel's reference takes seven bytes. The constant is coded less a half, so that forest's fits in a byte as well.
 
 
 @dataclass(frozen=True)
@@ -87,11 +83,11 @@ class Reference:
     Parameters
     ----------
     coefficients : ndarray of float32, shape (terms, pixels)
-        Whole multiples of `CODE_STEP`; NaN where a pixel has no reference.
+        NaN where a pixel has no reference.
     lowest : ndarray of float32, shape (pixels,)
         A date at which the curve is lower says nothing of the pixel: no leaves, or no closed canopy.
     count : ndarray of int16, shape (pixels,)
-        Clear dates that were seen, 255 for more.
+        Clear dates that were seen.
     """
 
     coefficients: NDArray[np.float32]
@@ -106,14 +102,19 @@ class CodedReference:
     Parameters
     ----------
     coefficients : ndarray of int8, shape (terms, pixels)
-        In steps of `CODE_STEP`, the constant less a half.
+        In steps of `kernels.CODE_STEP`, the constant less a half; 0 without a reference.
     lowest, count : ndarray of uint8, shape (pixels,)
-        In steps of `CODE_STEP`, 255 without a reference; clear dates, 255 for more.
+        In steps of `kernels.CODE_STEP`, 255 without a reference; clear dates, 255 for more.
     """
 
     coefficients: NDArray[np.int8]
     lowest: NDArray[np.uint8]
     count: NDArray[np.uint8]
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Which pixels have a reference."""
+        return np.asarray(self.lowest != _NO_REFERENCE)
 
 
 def encode(coefficients: NDArray[np.float32], lowest: NDArray[np.float32], count: NDArray[np.int16]) -> CodedReference:
@@ -124,13 +125,13 @@ def encode(coefficients: NDArray[np.float32], lowest: NDArray[np.float32], count
     coefficients, lowest, count
         As in `Reference`, of any precision.
     """
-    steps = coefficients / np.float32(CODE_STEP)
-    steps[0] -= np.float32(_CONSTANT_OF_CODE_0 / CODE_STEP)
+    steps = coefficients / np.float32(kernels.CODE_STEP)
+    steps[0] -= np.float32(kernels.CODE_MIDDLE / kernels.CODE_STEP)
     np.rint(steps, out=steps)
     # NaN compares false: without a fit, no reference.
     known = (np.abs(steps) <= 127).all(axis=0) & (lowest <= 1)
     # Up, so that a date is never compared that the curve's own rounding has lifted over the bar.
-    bar = np.ceil(np.where(known, lowest, 0) / CODE_STEP - 1e-3)
+    bar = np.ceil(np.where(known, lowest, 0) / kernels.CODE_STEP - 1e-3)
     return CodedReference(
         np.where(known, steps, 0).astype(np.int8),
         np.where(known, bar, _NO_REFERENCE).astype(np.uint8),
@@ -140,9 +141,9 @@ def encode(coefficients: NDArray[np.float32], lowest: NDArray[np.float32], count
 
 def decode(coded: CodedReference) -> Reference:
     """The curves of codes."""
-    coefficients = coded.coefficients * np.float32(CODE_STEP)
-    coefficients[0] += np.float32(_CONSTANT_OF_CODE_0)
-    lowest = coded.lowest * np.float32(CODE_STEP)
+    coefficients = coded.coefficients * np.float32(kernels.CODE_STEP)
+    coefficients[0] += np.float32(kernels.CODE_MIDDLE)
+    lowest = coded.lowest * np.float32(kernels.CODE_STEP)
     none = coded.lowest == _NO_REFERENCE
     coefficients[:, none], lowest[none] = np.nan, np.nan
     return Reference(coefficients, lowest, coded.count.astype(np.int16))

@@ -62,8 +62,14 @@ class Keeper(Protocol):
 class Known(Protocol):
     """Where the engine finds what was known of a window before the month."""
 
-    def recall(self, index: int) -> tuple[CodedReference, PixelMemory]:
-        """Reference and memory of a window's forest pixels."""
+    def recall(self, index: int, memory: PixelMemory) -> CodedReference:
+        """Reference of a window's forest pixels; what is known of them goes into a memory of nothing yet.
+
+        Raises
+        ------
+        StateError
+            When the window is known with another number of forest pixels.
+        """
         ...
 
 
@@ -196,20 +202,24 @@ class StateReader:
                     f"{path} is not as it was written: take that month back from a backup, or build it anew."
                 )
 
-    def recall(self, index: int) -> tuple[CodedReference, PixelMemory]:
-        """Reference and memory of a window; see `Known.recall`."""
-        *coefficients, lowest, count = self._columns(REFERENCE_FILE, index)
+    def recall(self, index: int, memory: PixelMemory) -> CodedReference:
+        """Reference of a window, and its memory; see `Known.recall`."""
         last_intact, n_before, brightness = self._columns(MEMORY_FILE, index)
-        suspicion = dict(zip(_SUSPICION_SCHEMA.names, self._columns(SUSPICION_FILE, index), strict=True))
-        memory = PixelMemory.blank(last_intact.size)
+        if last_intact.size != memory.brightness.size:
+            raise StateError(
+                f"{self._paths[MEMORY_FILE]} knows {last_intact.size} forest pixels of a window that has "
+                f"{memory.brightness.size}: build the tile's reference anew."
+            )
         memory.last_intact[:], memory.n_before[:], memory.brightness[:] = last_intact, n_before, brightness
+        suspicion = dict(zip(_SUSPICION_SCHEMA.names, self._columns(SUSPICION_FILE, index), strict=True))
         pixel = suspicion["pixel"]
         for row, name in enumerate(_COUNTS):
             if name != "n_before":
                 memory.counts[row, pixel] = suspicion[name]
         memory.first_low[pixel] = suspicion["first_low"]
         memory.sums[0, pixel], memory.sums[1, pixel] = suspicion["expected"], suspicion["observed"]
-        return CodedReference(np.stack(coefficients), lowest, count), memory
+        *coefficients, lowest, count = self._columns(REFERENCE_FILE, index)
+        return CodedReference(np.stack(coefficients), lowest, count)
 
     def _columns(self, name: str, index: int) -> list[NDArray[Any]]:
         try:

@@ -165,3 +165,26 @@ def monitor(
         told["after"][pixel] = sum(low[1] for low in lows)
         told["level"][pixel] = level
     return told
+
+
+def classify(
+    counts: NDArray[np.int16],
+    when: NDArray[np.int16],
+    sums: NDArray[np.float32],
+    inside: NDArray[np.bool_],
+    first_day: int,
+    first_told: int,
+    confirmations: int,
+    felling_drop: float,
+) -> tuple[NDArray[np.uint8], int]:
+    """State of each pixel (0 not forest, 1 intact, 2 provisional, 3 confirmed, 4 unobserved), how many are observed."""
+    n_low, convincing = counts[0], counts[4] == 1
+    last_intact, first_low, last_seen = when
+    seen = last_seen >= first_day
+    told = inside & (n_low > 0) & (last_intact >= 0) & (first_low >= first_told)
+    confirmed = told & (n_low >= confirmations)
+    drop = (sums[0] - sums[1]) / np.maximum(n_low, 1)
+    provisional = told & ~confirmed & convincing & (drop >= np.float32(felling_drop))
+    state = np.where(seen & (n_low == 0), 1, 4)
+    state[confirmed], state[provisional], state[~inside] = 3, 2, 0
+    return state.astype(np.uint8), int((seen & np.isin(state, (1, 2, 3))).sum())

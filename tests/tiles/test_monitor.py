@@ -16,7 +16,7 @@ from tiles import kernels
 from tiles.errors import InvalidParameterError
 from tiles.monitor import DateQuality, MonitorParams, PixelMemory, date_quality, follow
 from tiles.month import day_number
-from tiles.reference import Reference, ReferenceParams, decode, design_matrix, encode, fit_reference
+from tiles.reference import CodedReference, Reference, ReferenceParams, decode, design_matrix, encode, fit_reference
 
 PARAMS = MonitorParams()
 FOREST, NIR = 0.8, 3000
@@ -38,6 +38,10 @@ def _series(pixels: int = PIXELS, noise: float = 0.01, days: int = len(DAYS)) ->
     return ndvi, np.full((days, pixels), NIR, np.int16)
 
 
+def _coded(reference: Reference) -> CodedReference:
+    return encode(reference.coefficients, reference.lowest, reference.count)
+
+
 def _stored(ndvi: NDArray[Any]) -> NDArray[np.int16]:
     return np.where(np.isnan(ndvi), kernels.MISSING, np.rint(1e4 * np.nan_to_num(ndvi))).astype(np.int16)
 
@@ -48,7 +52,7 @@ def _cells(*ends: int) -> NDArray[np.int64]:
 
 def _quality(ndvi: NDArray[Any], nir: NDArray[Any], cells: NDArray[Any], params: MonitorParams = PARAMS) -> DateQuality:
     design = design_matrix(DAYS[: len(ndvi)], 2).astype(np.float32)
-    return date_quality(_stored(ndvi), nir, design, cells, _reference(ndvi.shape[1]), params)
+    return date_quality(_stored(ndvi), nir, design, cells, _coded(_reference(ndvi.shape[1])), params)
 
 
 def _follow(
@@ -56,7 +60,9 @@ def _follow(
 ) -> PixelMemory:
     pixels = ndvi.shape[1]
     memory = PixelMemory.blank(pixels)
-    follow(_stored(ndvi), nir, days[: len(ndvi)], _cells(pixels), reference or _reference(pixels), memory, PARAMS)
+    follow(
+        _stored(ndvi), nir, days[: len(ndvi)], _cells(pixels), _coded(reference or _reference(pixels)), memory, PARAMS
+    )
     return memory
 
 
@@ -263,7 +269,7 @@ def test_dates_followed_in_parts_tell_the_same_as_all_at_once(seed: int, cuts: l
     ndvi = FOREST + rng.normal(0, 0.02, (len(DAYS), 2000)) - rng.choice([0, 0.3], (len(DAYS), 2000), p=[0.92, 0.08])
     ndvi[rng.random(ndvi.shape) < 0.3] = np.nan
     nir = rng.integers(1500, 4000, ndvi.shape).astype(np.int16)
-    reference, cells = _reference(2000), _cells(700, 2000)
+    reference, cells = _coded(_reference(2000)), _cells(700, 2000)
     whole, parts = PixelMemory.blank(2000), PixelMemory.blank(2000)
     follow(_stored(ndvi), nir, DAYS, cells, reference, whole, PARAMS)
     ends = sorted({0, len(DAYS), *cuts})
