@@ -116,7 +116,9 @@ def test_an_item_without_a_date_is_named_not_passed_over(tmp_path: Path) -> None
     write_catalogue(tmp_path, [undated, *items_over(dt.date(2019, 7, 1), 1)])
     found = open_catalogue(str(tmp_path)).search(*JULY)
     assert len(found.scenes) == 1
-    assert [(left.id, left.reason, left.superseded) for left in found.skipped] == [("undated", "it has no datetime", False)]
+    assert [(left.id, left.reason, left.superseded) for left in found.skipped] == [
+        ("undated", "it has no datetime", False)
+    ]
 
 
 @pytest.mark.parametrize(
