@@ -188,7 +188,7 @@ def _pair(tile: Tile, repeats: int) -> Iterator[Figure]:
         if not hasattr(changes, "out"):
             changes.out = np.empty(WINDOW_PX**2, np.int16)
         kernels.ndvi_change(
-            red0, nir0, scl0, before.dn_offset, red1, nir1, scl1, after.dn_offset, class_bits(CLEAR_CLASSES),
+            red0, nir0, scl0, before.known_offset, red1, nir1, scl1, after.known_offset, class_bits(CLEAR_CLASSES),
             changes.out[: red0.size].reshape(red0.shape),
         )  # fmt: skip
 

@@ -297,7 +297,7 @@ class _Engine:
                 nir,
                 here,
                 size,
-                scene.dn_offset,
+                scene.known_offset,
                 runs,
                 ndvi[index],
                 near_infrared[index - split] if index >= split else near_infrared[0, :0],

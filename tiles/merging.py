@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from tiles.errors import SceneError
 from tiles.grid import Grid
 from tiles.reader import Reader
 from tiles.scene import Band, Scene
@@ -51,7 +50,7 @@ class MergingReader:
             pixels = np.empty_like(out)
             self.inner.read(part, band, window, pixels)
             if band is not Band.SCL:
-                _shift(pixels, _offset_of(part) - _offset_of(scene))
+                _shift(pixels, part.known_offset - scene.known_offset)
             np.copyto(out, pixels, where=out == 0)
 
     @property
@@ -66,9 +65,3 @@ def _shift(pixels: NDArray[Any], by: int) -> None:
         return
     shifted = np.clip(pixels.astype(np.int64) + by, 1, np.iinfo(pixels.dtype).max)
     np.copyto(pixels, shifted, where=pixels != 0, casting="unsafe")
-
-
-def _offset_of(scene: Scene) -> int:
-    if scene.dn_offset is None:
-        raise SceneError(scene.id, "its offset was not decided before it was read")
-    return scene.dn_offset

@@ -86,6 +86,19 @@ class Scene:
         return self.acquired.date()
 
     @property
+    def known_offset(self) -> int:
+        """`dn_offset`, for who is about to use it.
+
+        Raises
+        ------
+        SceneError
+            When it was not decided.
+        """
+        if self.dn_offset is None:
+            raise SceneError(self.id, "its offset was not decided before its pixels were used")
+        return self.dn_offset
+
+    @property
     def members(self) -> tuple[Scene, ...]:
         """The products that are read: the scene itself first, then its parts; each without parts of its own."""
         return replace(self, parts=(), alternatives=()), *self.parts

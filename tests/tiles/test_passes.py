@@ -61,7 +61,7 @@ def test_an_outline_that_moved_a_little_is_no_new_ground(share: float, is_part: 
 
 
 def test_the_whole_under_an_older_baseline_is_a_duplicate_of_two_newer_halves() -> None:
-    newer = {"s2:processing_baseline": "05.11"}
+    newer: dict[str, Any] = {"s2:processing_baseline": "05.11"}
     found = gather([_item("whole"), _item("a", 0, 0.5, **newer), _item("b", 0.5, 1, **newer)])
     assert _only(found) == (["b", "a"], ["whole"])
 
@@ -107,7 +107,8 @@ def test_where_ground_is_unknown_a_product_is_read_where_others_have_no_data() -
 
 def test_an_outline_of_the_whole_tile_beside_much_no_data_is_not_believed() -> None:
     # A degree and a third by one: a whole tile.
-    document = item_document(bbox=[3.0, 45.1, 4.4, 46.1], **{"s2:nodata_pixel_percentage": 40})
+    document = item_document(bbox=[3.0, 45.1, 4.4, 46.1])
+    document["properties"]["s2:nodata_pixel_percentage"] = 40
     assert scene_of(pystac.Item.from_dict(document)).footprint is None
     document["properties"]["s2:nodata_pixel_percentage"] = 0
     assert scene_of(pystac.Item.from_dict(document)).footprint is not None
@@ -135,7 +136,7 @@ def test_an_item_that_is_listed_twice_is_one() -> None:
 
 
 def test_a_product_between_two_joins_them_to_one_pass() -> None:
-    named = {"s2:datatake_id": "GS2A_1_N05.00"}
+    named: dict[str, Any] = {"s2:datatake_id": "GS2A_1_N05.00"}
     items = [
         _item("a", moment="2019-07-22T10:50:00Z", **named),
         _item("b", moment="2019-07-22T10:59:00Z"),
@@ -146,13 +147,13 @@ def test_a_product_between_two_joins_them_to_one_pass() -> None:
 
 
 def test_another_tile_of_the_same_datatake_is_another_scene() -> None:
-    named = {"s2:datatake_id": "GS2A_1_N05.00"}
-    found = gather([_item("a", **named), _item("b", **named, **{"grid:code": "MGRS-31TEK"})])
+    named: dict[str, Any] = {"s2:datatake_id": "GS2A_1_N05.00"}
+    found = gather([_item("a", **named), _item("b", **(named | {"grid:code": "MGRS-31TEK"}))])
     assert [scene.id for scene in found.scenes] == ["a", "b"]
 
 
 def _merged() -> Scene:
-    newer = {"s2:processing_baseline": "05.11"}
+    newer: dict[str, Any] = {"s2:processing_baseline": "05.11"}
     items = [_item("whole"), _item("a", 0, 0.5, **newer), _item("b", 0.5, 1, **newer)]
     return merge([scene_of(item) for item in items])
 
