@@ -31,6 +31,10 @@ def _item(item_id: str, west: float = 0.0, east: float = 1.0, **properties: Any)
     return pystac.Item.from_dict(document)
 
 
+def _newer(item_id: str, west: float = 0.0, east: float = 1.0) -> pystac.Item:
+    return _item(item_id, west, east, **{"s2:processing_baseline": "05.11"})
+
+
 def _told(scene: Scene) -> tuple[list[str], list[str]]:
     return [product.id for product in scene.members], [product.id for product in scene.alternatives]
 
@@ -41,7 +45,7 @@ def _only(found: Found) -> tuple[list[str], list[str]]:
 
 
 def test_the_same_ground_again_is_a_duplicate_and_named() -> None:
-    found = gather([_item("old"), _item("new", **{"s2:processing_baseline": "05.00"})])
+    found = gather([_item("old"), _newer("new")])
     assert _only(found) == (["new"], ["old"])
     (left,) = found.skipped
     assert (left.id, left.superseded) == ("old", True)
@@ -56,18 +60,17 @@ def test_two_halves_are_parts_and_nothing_is_left_out() -> None:
 
 @pytest.mark.parametrize(("share", "is_part"), [(0.003, False), (0.03, True)])
 def test_an_outline_that_moved_a_little_is_no_new_ground(share: float, is_part: bool) -> None:
-    old, new = _item("old"), _item("new", share, 1, **{"s2:processing_baseline": "05.00"})
+    old, new = _item("old"), _newer("new", share, 1)
     assert _only(gather([old, new])) == ((["new", "old"], []) if is_part else (["new"], ["old"]))
 
 
 def test_the_whole_under_an_older_baseline_is_a_duplicate_of_two_newer_halves() -> None:
-    newer: dict[str, Any] = {"s2:processing_baseline": "05.11"}
-    found = gather([_item("whole"), _item("a", 0, 0.5, **newer), _item("b", 0.5, 1, **newer)])
+    found = gather([_item("whole"), _newer("a", 0, 0.5), _newer("b", 0.5, 1)])
     assert _only(found) == (["b", "a"], ["whole"])
 
 
 def test_a_newer_half_is_completed_by_an_older_whole() -> None:
-    found = gather([_item("whole"), _item("half", 0, 0.5, **{"s2:processing_baseline": "05.11"})])
+    found = gather([_item("whole"), _newer("half", 0, 0.5)])
     assert _only(found) == (["half", "whole"], [])
 
 
@@ -153,8 +156,7 @@ def test_another_tile_of_the_same_datatake_is_another_scene() -> None:
 
 
 def _merged() -> Scene:
-    newer: dict[str, Any] = {"s2:processing_baseline": "05.11"}
-    items = [_item("whole"), _item("a", 0, 0.5, **newer), _item("b", 0.5, 1, **newer)]
+    items = [_item("whole"), _newer("a", 0, 0.5), _newer("b", 0.5, 1)]
     return merge([scene_of(item) for item in items])
 
 
