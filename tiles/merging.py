@@ -50,7 +50,7 @@ class MergingReader:
             pixels = np.empty_like(out)
             self.inner.read(part, band, window, pixels)
             if band is not Band.SCL:
-                _shift(pixels, part.offset - scene.offset)
+                _shift(pixels, part.known_offset - scene.known_offset)
             np.copyto(out, pixels, where=out == 0)
 
     @property

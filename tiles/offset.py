@@ -14,7 +14,7 @@ such haze covers, and what lies between the two ranges is not decided.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,8 +42,8 @@ class OffsetParams:
     window_px
         Side of a sampled window, in pixels of the red band: the largest block of the archives known.
     windows
-        Windows that are to show vegetation (all, where a raster has fewer); no more are read than these and one.
-        Four windows of red take some 6 MB, the classes of all 25 places about 4 MB at most.
+        Windows that are to show vegetation (all, where a raster has fewer); red is read of them and of hardly more.
+        Three take some 4 MB, and the classes, of at most 25 places, are small.
     min_pixels
         Vegetation pixels for a window to count: 10 ha, so that ten pixels are darker than the percentile.
     percentile
@@ -57,7 +57,7 @@ class OffsetParams:
     windows: int = 3
     min_pixels: int = 1000
     percentile: float = 1.0
-    darkest: tuple[float, float] = field(default=(0.002, 0.07))
+    darkest: tuple[float, float] = (0.002, 0.07)
 
     def __post_init__(self) -> None:
         if self.window_px < 1 or self.windows < 1 or self.min_pixels < 1 or not 0 <= self.percentile <= 100:
@@ -106,7 +106,7 @@ def decide_offset(scene: Scene, reader: Reader, params: OffsetParams | None = No
         sample = _vegetation(scene, reader, place, red_grid, scl_grid, params.min_pixels)
         if sample is not None:
             samples.append(sample)
-        if len(samples) > params.windows:
+        if len(samples) == wanted:
             break
     unsure = "its item does not say whether its digital numbers carry an offset of 1000, and its pixels do not tell"
     if len(samples) < wanted:
@@ -132,13 +132,7 @@ def _vegetation(
     """Red digital numbers of a window's vegetation; None, and red is not read, where there is too little."""
     size = max(1, round(scl_grid.pixel_m / red_grid.pixel_m))
     top, left = place.row_off // size, place.col_off // size
-    bottom, right = (
-        -(-(offset + side) // size)
-        for offset, side in (
-            (place.row_off, place.height),
-            (place.col_off, place.width),
-        )
-    )
+    bottom, right = -(-(place.row_off + place.height) // size), -(-(place.col_off + place.width) // size)
     classes = np.empty((bottom - top, right - left), np.uint8)
     reader.read(scene, Band.SCL, Window(left, top, right - left, bottom - top), classes)
     if np.count_nonzero(classes == VEGETATION) * size**2 < least:

@@ -86,16 +86,16 @@ class Scene:
         return self.acquired.date()
 
     @property
-    def offset(self) -> int:
-        """`dn_offset`, once it is decided.
+    def known_offset(self) -> int:
+        """`dn_offset`, for who is about to use it.
 
         Raises
         ------
         SceneError
-            When it is not.
+            When it was not decided.
         """
         if self.dn_offset is None:
-            raise SceneError(self.id, "its offset was not decided before it was read")
+            raise SceneError(self.id, "its offset was not decided before its pixels were used")
         return self.dn_offset
 
     @property

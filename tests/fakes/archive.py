@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio
 from affine import Affine
 
 from scripts.archive_writer import (
@@ -74,6 +76,59 @@ def cut_short(path: Path, share: float = 0.5) -> None:
 def move_scene(archive: Path, day: dt.date, metres: float) -> None:
     """Write a day's rasters anew on a grid that lies elsewhere."""
     _write_rasters(folder_of(archive, day), day, TRANSFORM @ Affine.translation(metres / 10, 0))
+
+
+def shift_scene(archive: Path, day: dt.date, by: int) -> None:
+    """Add to the digital numbers of a day; no data stays none."""
+    for band in ("red", "nir"):
+        path = folder_of(archive, day) / f"{band}.tif"
+        pixels = read_raster(path)
+        write_raster(path, np.where(pixels == 0, 0, pixels.astype(np.int64) + by).astype(pixels.dtype))
+
+
+def blank(folder: Path, columns: slice, rows: slice = slice(None)) -> None:
+    """Take the data from a part of a scene; the slices are in pixels of 20 m."""
+    for name, size in (("red", 2), ("nir", 2), ("scl", 1)):
+        path = folder / f"{name}.tif"
+        pixels = read_raster(path)
+        rows_, cols = (
+            slice(*(None if at is None else at * size for at in (part.start, part.stop))) for part in (rows, columns)
+        )
+        pixels[rows_, cols] = 0
+        write_raster(path, pixels, TRANSFORM if size == 2 else twice_as_coarse(TRANSFORM))
+
+
+def copy_scene(archive: Path, day: dt.date, new_id: str, **properties: Any) -> Path:
+    """The same pixels again under another name, listed by the catalogue; gives the folder of the copy."""
+    old, new = folder_of(archive, day), item_folder(archive, new_id)
+    shutil.copytree(old, new)
+    document = json.loads((new / f"{item_id(day)}.json").read_text())
+    (new / f"{item_id(day)}.json").unlink()
+    document["id"] = new_id
+    document["properties"].update(properties)
+    (new / f"{new_id}.json").write_text(json.dumps(document))
+    collection_file = old.parent / "collection.json"
+    collection = json.loads(collection_file.read_text())
+    collection["links"].append({"rel": "item", "href": f"./{new_id}/{new_id}.json", "type": "application/geo+json"})
+    collection_file.write_text(json.dumps(collection))
+    return new
+
+
+def outline(folder: Path, west_share: float = 0.0, east_share: float = 1.0) -> None:
+    """Say in an item that data lies between two shares of its width, as footprints of halves do."""
+    (path,) = folder.glob("*.json")
+    document = json.loads(path.read_text())
+    west, south, east, north = document["bbox"]
+    left, right = west + west_share * (east - west), west + east_share * (east - west)
+    ring = [[left, south], [right, south], [right, north], [left, north], [left, south]]
+    document["geometry"] = {"type": "Polygon", "coordinates": [ring]}
+    path.write_text(json.dumps(document))
+
+
+def read_raster(path: Path) -> np.ndarray[Any, Any]:
+    """Pixels of a raster of one band."""
+    with rasterio.open(path) as source:
+        return np.asarray(source.read(1))
 
 
 def write_small_archive(directory: Path) -> None:
