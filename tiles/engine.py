@@ -378,15 +378,9 @@ class _Engine:
                 red,
                 nir,
                 here,
-<<<<<<< HEAD
                 series.size,
                 scene.known_offset,
                 series.runs,
-=======
-                size,
-                scene.known_offset,
-                runs,
->>>>>>> wt/onepass
                 ndvi[index],
                 near_infrared[index] if near_infrared is not None else ndvi[0, :0],
             )
