@@ -325,6 +325,7 @@ class _Engine:
         memory = self._memory(series.pixels)
         if self._known is not None:
             return self._known.recall(index, memory), memory
+        memory.forget()
         scenes = self._plan.reference
         ndvi = self._buffers(len(scenes)).ndvi[: len(scenes) * series.pixels].reshape(len(scenes), series.pixels)
         self._read_dates(series, scenes, clear, ndvi, None, tally)
@@ -407,16 +408,14 @@ class _Engine:
         return buffers
 
     def _memory(self, pixels: int) -> PixelMemory:
-        """A memory of nothing yet, in arrays of this thread."""
+        """A memory of any content, in arrays of this thread."""
         buffers = self._buffers(0)
-        memory = PixelMemory(
+        return PixelMemory(
             buffers.counts[: 5 * pixels].reshape(5, pixels),
             buffers.when[: 3 * pixels].reshape(3, pixels),
             buffers.sums[: 2 * pixels].reshape(2, pixels),
             buffers.brightness[:pixels],
         )
-        memory.forget()
-        return memory
 
 
 class _Series:

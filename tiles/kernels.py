@@ -139,7 +139,7 @@ def gather_ndvi(
     ndvi : int16, shape (pixels,)
         Written: NDVI * 10000, -10000 to 10000, `MISSING` where not clear or without data.
     near_infrared : int16, shape (pixels,) or (0,)
-        Written, unless empty: near-infrared reflectance * 10000 of the same pixels.
+        Written, unless empty: near-infrared reflectance * 10000 of the same pixels, where `ndvi` is not `MISSING`.
     """
     zero, half, one, scale = np.float32(0), np.float32(0.5), np.float32(1), np.float32(NDVI_SCALE)
     twice_offset, brightest = np.float32(2 * dn_offset), np.int32(32_767)
@@ -154,6 +154,12 @@ def gather_ndvi(
         # Slices, then indices from 0: an index that might be negative keeps numba from vector instructions.
         red_run, nir_run, clear_run = red[row, start:stop], nir[row, start:stop], clear_row[start:stop]
         out = ndvi[place : place + stop - start]
+        seen = np.uint8(0)
+        for index in range(clear_run.size):
+            seen |= clear_run[index]
+        if not seen:
+            out[:] = np.int16(MISSING)
+            continue
         for index in range(out.size):
             red_dn, nir_dn = np.float32(red_run[index]), np.float32(nir_run[index])
             total = nir_dn + red_dn + twice_offset
@@ -692,12 +698,13 @@ def monitor(
         The dates, days since 1970.
     counts : int16, shape (5, pixels)
         Read and written: lows, intact dates since the first low, dates seen before it, dates seen since, and
-        whether the last low was convincing and dark (1) or not (0).
+        whether the last low was convincing and dark (1) or not (0). Without lows, only the first and the third have
+        a meaning.
     when : int16, shape (3, pixels)
-        Read and written: days of the last intact date before the suspicion, of its first low, and of the last
-        date seen; -1 where there is none.
+        Read and written: days of the last intact date before the suspicion (-1 for none), of its first low (without
+        meaning where there is none), and of the last date seen (-1 for none).
     sums : float32, shape (2, pixels)
-        Read and written: over the lows, the sums of the expected NDVI and of the observed.
+        Read and written: over the lows, the sums of the expected NDVI and of the observed; without lows, no meaning.
     brightness : uint8, shape (pixels,)
         Read and written: near infrared of the last intact date, in hundredths of its `nir_level`.
     """
@@ -777,17 +784,17 @@ def _follow_chunk(
     last_intact, first_low, last_seen = when[0, start:stop], when[1, start:stop], when[2, start:stop]
     before, after, bright = sums[0, start:stop], sums[1, start:stop], brightness[start:stop]
     per_hundredth = per_level * np.float32(100)
-    _drop_below(raw, curve, lowest[start:stop], shift, drop)
-    _mark(drop, n_low, low_drop, intact_drop, mark)
-    _put_day(mark, _SEEN, day, last_seen)
-    _put_day(mark, _INTACT, day, last_intact)
-    _count_calm(mark, n_before)
+    _mark(raw, curve, lowest[start:stop], n_low, shift, low_drop, intact_drop, drop, mark)
+    _note_calm(mark, day, last_seen, last_intact, n_before)
     _put_brightness(mark, nir, per_hundredth, bright)
     for pixel in range(drop.size):
         if mark[pixel] != _SEEN:
             continue
         if n_low[pixel] == 0:
+            # What belongs to a suspicion has no meaning before it opens.
             first_low[pixel] = day
+            n_intact[pixel] = n_after[pixel] = 0
+            before[pixel] = after[pixel] = 0.0
         n_after[pixel] += 1
         if drop[pixel] >= low_drop:
             n_low[pixel] += 1
@@ -799,57 +806,51 @@ def _follow_chunk(
             n_intact[pixel] += 1
             if n_intact[pixel] >= n_low[pixel] and n_low[pixel] < settled_lows:
                 n_before[pixel] += n_after[pixel]
-                n_low[pixel] = n_intact[pixel] = n_after[pixel] = 0
-                last_intact[pixel], first_low[pixel] = day, -1
-                before[pixel] = after[pixel] = 0.0
+                n_low[pixel], last_intact[pixel] = 0, day
                 bright[pixel] = _hundredths(nir[pixel], per_hundredth)
 
 
 @njit(cache=True, nogil=True)
-def _drop_below(
+def _mark(
     ndvi: NDArray[np.int16],
     curve: NDArray[np.float32],
     lowest: NDArray[np.uint8],
-    shift: np.float32,
-    out: NDArray[np.float32],
-) -> None:
-    """How far each pixel lies below its curve; NaN where nothing can be said."""
-    scale, step, nothing = np.float32(1 / NDVI_SCALE), np.float32(CODE_STEP), np.float32(np.nan)
-    for pixel in range(out.size):
-        below = curve[pixel] + shift - ndvi[pixel] * scale
-        speaks = (ndvi[pixel] != np.int16(MISSING)) & (curve[pixel] >= np.float32(lowest[pixel]) * step)
-        out[pixel] = below if speaks else nothing
-
-
-@njit(cache=True, nogil=True)
-def _mark(
-    drop: NDArray[np.float32],
     n_low: NDArray[np.int16],
+    shift: np.float32,
     low_drop: np.float32,
     intact_drop: np.float32,
-    out: NDArray[np.uint8],
+    drop: NDArray[np.float32],
+    mark: NDArray[np.uint8],
 ) -> None:
-    """Which pixels were seen, which of them are calm, which intact."""
+    """How far each pixel lies below its curve; which were seen, which of them are calm, which intact."""
+    scale, step = np.float32(1 / NDVI_SCALE), np.float32(CODE_STEP)
     nothing, seen = np.uint8(0), np.uint8(_SEEN)
     calm, intact = np.uint8(_SEEN | _CALM), np.uint8(_SEEN | _CALM | _INTACT)
-    for pixel in range(out.size):
-        quiet = (drop[pixel] < low_drop) & (n_low[pixel] == np.int16(0))
-        mark = intact if drop[pixel] < intact_drop else calm
-        mark = mark if quiet else seen
-        out[pixel] = mark if drop[pixel] == drop[pixel] else nothing
+    for pixel in range(drop.size):
+        below = curve[pixel] + shift - ndvi[pixel] * scale
+        drop[pixel] = below
+        quiet = (below < low_drop) & (n_low[pixel] == np.int16(0))
+        what = intact if below < intact_drop else calm
+        what = what if quiet else seen
+        speaks = (ndvi[pixel] != np.int16(MISSING)) & (curve[pixel] >= np.float32(lowest[pixel]) * step)
+        mark[pixel] = what if speaks else nothing
 
 
 @njit(cache=True, nogil=True)
-def _put_day(mark: NDArray[np.uint8], wanted: int, day: np.int16, out: NDArray[np.int16]) -> None:
-    bit, zero = np.uint8(wanted), np.uint8(0)
-    for pixel in range(out.size):
-        out[pixel] = day if (mark[pixel] & bit) != zero else out[pixel]
-
-
-@njit(cache=True, nogil=True)
-def _count_calm(mark: NDArray[np.uint8], out: NDArray[np.int16]) -> None:
-    for pixel in range(out.size):
-        out[pixel] += np.int16(1) if (mark[pixel] & np.uint8(_CALM)) != np.uint8(0) else np.int16(0)
+def _note_calm(
+    mark: NDArray[np.uint8],
+    day: np.int16,
+    last_seen: NDArray[np.int16],
+    last_intact: NDArray[np.int16],
+    n_before: NDArray[np.int16],
+) -> None:
+    """What a date changes of the pixels without a suspicion."""
+    zero = np.uint8(0)
+    for pixel in range(mark.size):
+        bits = mark[pixel]
+        last_seen[pixel] = day if bits != zero else last_seen[pixel]
+        last_intact[pixel] = day if (bits & np.uint8(_INTACT)) != zero else last_intact[pixel]
+        n_before[pixel] += np.int16(1) if (bits & np.uint8(_CALM)) != zero else np.int16(0)
 
 
 @njit(cache=True, nogil=True)

@@ -65,8 +65,8 @@ class MonitorParams:
     min_window_px
         See `few_noise`.
     sample_px
-        Pixels of a cell that are measured at most, evenly spread: the median of 16,000 is known to a hundredth of
-        their spread.
+        Pixels of a cell that are measured, about, evenly spread: the median of 4,000 is known to a fiftieth of their
+        spread.
     """
 
     window_months: int = 12
@@ -84,7 +84,7 @@ class MonitorParams:
     min_cell_px: int = 20_000
     few_noise: float = 0.05
     min_window_px: int = 1_000
-    sample_px: int = 16_384
+    sample_px: int = 4_096
 
     def __post_init__(self) -> None:
         if not 0 < self.intact_drop < self.low_drop < self.felling_drop < 1:
@@ -125,13 +125,14 @@ class DateQuality:
 class PixelMemory:
     """What is known of each pixel of a list: all that a month hands on to the next, beside the reference.
 
-    Days are counted from 1970, -1 for none. Arrays are contiguous, and changed by `follow`.
+    Days are counted from 1970, -1 for none. Arrays are contiguous, and changed by `follow`. Of a pixel without an open
+    suspicion, what belongs to one has no meaning.
 
     Parameters
     ----------
     counts : ndarray of int16, shape (5, pixels)
-        Of the open suspicion: low dates; intact dates since the first of them; then dates seen before it, dates seen
-        since, and whether the last low may count alone (1).
+        Of the open suspicion: low dates (0 where there is none); intact dates since the first of them; then dates seen
+        before it, dates seen since, and whether the last low may count alone (1).
     when : ndarray of int16, shape (3, pixels)
         Last intact day before the suspicion, day of its first low, last day that said anything.
     sums : ndarray of float32, shape (2, pixels)
@@ -158,8 +159,8 @@ class PixelMemory:
         return memory
 
     def forget(self) -> None:
-        """Know nothing of any pixel."""
-        self.counts[:], self.when[:], self.sums[:], self.brightness[:] = 0, -1, 0, 0
+        """Know nothing of any pixel. Numbers without a meaning stay what they were: writing them takes time."""
+        self.n_low[:], self.n_before[:], self.last_intact[:], self.last_seen[:], self.brightness[:] = 0, 0, -1, -1, 0
 
     @property
     def n_low(self) -> NDArray[np.int16]:

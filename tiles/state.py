@@ -63,7 +63,7 @@ class Known(Protocol):
     """Where the engine finds what was known of a window before the month."""
 
     def recall(self, index: int, memory: PixelMemory) -> CodedReference:
-        """Reference of a window's forest pixels; what is known of them goes into a memory of nothing yet.
+        """Reference of a window's forest pixels; what is known of them goes into a memory of any content.
 
         Raises
         ------
@@ -211,6 +211,7 @@ class StateReader:
                 f"{memory.brightness.size}: build the tile's reference anew."
             )
         memory.last_intact[:], memory.n_before[:], memory.brightness[:] = last_intact, n_before, brightness
+        memory.n_low[:], memory.last_seen[:] = 0, -1
         suspicion = dict(zip(_SUSPICION_SCHEMA.names, self._columns(SUSPICION_FILE, index), strict=True))
         pixel = suspicion["pixel"]
         for row, name in enumerate(_COUNTS):
