@@ -20,7 +20,7 @@ from tiles.catalog._protocol import Found, SkippedScene
 from tiles.catalog._selection import Box, is_wanted, one_line, quietly
 from tiles.catalog.stac_items import ASSET_NAMES, gather, use_copies
 from tiles.errors import CatalogueError, SceneError
-from tiles.http import HttpParams, retry_of
+from tiles.http import RETRIED_STATUS, HttpParams, retry_of
 
 PAGE_ITEMS = 100
 """Items asked for in one page: larger pages make Planetary Computer run out of its time."""
@@ -129,8 +129,10 @@ class StacApiCatalogue:
 
     def _asked(self, first_day: dt.date, last_day: dt.date, bbox: Box | None, tile: str | None) -> ItemSearch:
         """The search, in the words that the API says it understands."""
+        # Given twice: opening takes its own for the session's.
+        timeout = self._http.timeout_s
         client = Client.open(
-            self.url, stac_io=_PatientIO(timeout=self._http.timeout_s, max_retries=retry_of(self._http))
+            self.url, stac_io=_PatientIO(timeout=timeout, max_retries=retry_of(self._http)), timeout=timeout
         )
         more: dict[str, Any] = {}
         if client.conforms_to(ConformanceClasses.FIELDS):
@@ -167,13 +169,19 @@ class StacApiCatalogue:
             )
 
     def _sentence(self, error: Exception) -> str:
-        status = error.status_code if isinstance(error, APIError) else None
-        if status is None:
+        # Only an answer has a status; without one, what went wrong on the way is the error's context.
+        status: int | None = getattr(error, "status_code", None)
+        if status is not None and status not in RETRIED_STATUS:
+            return (
+                f"The catalogue {self.href} refuses the search (HTTP {status}, {one_line(error)}): check its address."
+            )
+        reason = None if status is None else f"HTTP {status}"
+        if isinstance(error, APIError) and isinstance(error.__context__, requests.RequestException):
+            reason = type(error.__context__).__name__
+        if reason is None:
             return f"The catalogue {self.href} cannot be read as a STAC API ({one_line(error)}): check its address."
-        if status == 429 or status >= 500:
-            times = self._http.retries + 1
-            return f"The catalogue {self.href} did not answer, asked {times} times (HTTP {status}): try again later."
-        return f"The catalogue {self.href} refuses the search (HTTP {status}, {one_line(error)}): check its address."
+        tries = self._http.retries + 1
+        return f"The catalogue {self.href} did not answer (tries: {tries}, the last {reason}): try again later."
 
 
 class _PatientIO(StacApiIO):
