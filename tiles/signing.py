@@ -128,7 +128,7 @@ class PlanetaryComputerAccess(_ByValue):
         answer = _json(self.http, "GET", f"{self.tokens_url.rstrip('/')}/{container}", headers=headers)
         try:
             return _Token(str(answer["token"]), _moment(answer["msft:expiry"]))
-        except (KeyError, ValueError) as error:
+        except (KeyError, ValueError, TypeError) as error:
             raise _no_token(self.tokens_url) from error
 
 

@@ -240,7 +240,13 @@ def served_archive(
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "config.json").write_text(json.dumps(config))
         # Without what is installed: it starts twice as fast.
-        command = [sys.executable, "-I", "-S", str(Path(__file__).with_name("archive_server.py")), f"{folder}/config.json"]
+        command = [
+            sys.executable,
+            "-I",
+            "-S",
+            str(Path(__file__).with_name("archive_server.py")),
+            f"{folder}/config.json",
+        ]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
             try:
                 assert process.stdout is not None
