@@ -59,11 +59,8 @@ def gdal_path(href: str) -> str:
 
 
 @dataclass(frozen=True)
-class PublicAccess(OpenAccess):
-    """An archive on the web that anybody may read."""
-
-    # Without it GDAL looks for the user's keys, and gives up where there are none.
-    gdal_options: Mapping[str, str] = field(default_factory=lambda: {"AWS_NO_SIGN_REQUEST": "YES"})
+class WebAccess(OpenAccess):
+    """Files anywhere, opened as anybody, or by the keys that GDAL finds by itself (``AWS_ACCESS_KEY_ID``...)."""
 
     def address(self, href: str) -> str:
         """The href as GDAL writes it."""

@@ -93,4 +93,4 @@ def test_what_will_not_do_is_one_sentence_without_the_secret(
 
 def test_settings_do_not_change() -> None:
     with pytest.raises(pydantic.ValidationError):
-        load_settings().threads = 4  # type: ignore[misc]
+        load_settings().threads = 4

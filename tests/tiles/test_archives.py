@@ -44,7 +44,7 @@ from tiles.catalog import (
 from tiles.errors import AccessError, CatalogueError
 from tiles.reader import GDAL_OPTIONS
 from tiles.scene import QUANTIFICATION, Band, Scene
-from tiles.signing import CdseHttpsAccess, PlanetaryComputerAccess, PublicAccess, S3Access
+from tiles.signing import CdseHttpsAccess, PlanetaryComputerAccess, WebAccess, S3Access
 
 JULY = (dt.date(2023, 7, 1), dt.date(2023, 7, 31))
 BOX = (BBOX[0], BBOX[1], BBOX[2], BBOX[3])
@@ -56,8 +56,8 @@ class TestWhatMayBeWritten:
     @pytest.mark.parametrize(
         ("name", "access", "collection"),
         [
-            ("earth-search", PublicAccess, "sentinel-2-l2a"),
-            ("earth-search-c1", PublicAccess, "sentinel-2-c1-l2a"),
+            ("earth-search", WebAccess, "sentinel-2-l2a"),
+            ("earth-search-c1", WebAccess, "sentinel-2-c1-l2a"),
             ("cdse", S3Access, "sentinel-2-l2a"),
             ("planetary-computer", PlanetaryComputerAccess, "sentinel-2-l2a"),
         ],
@@ -80,7 +80,7 @@ class TestWhatMayBeWritten:
         catalogue = open_catalogue("https://example.org/stac#s2")
         assert isinstance(catalogue, StacApiCatalogue)
         assert (catalogue.url, catalogue.collection) == ("https://example.org/stac", "s2")
-        assert catalogue.access == PublicAccess()
+        assert catalogue.access == WebAccess()
 
     def test_a_static_catalogue_and_a_folder_of_products(self, tmp_path: Path) -> None:
         write_catalogue(tmp_path / "static", [item_document()])
@@ -204,7 +204,7 @@ def _planetary_computer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Opened
 
 @contextmanager
 def _copernicus(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Opened:
-    layers = {
+    layers: dict[str, tuple[NDArray[Any], Affine]] = {
         "R10m/B04_10m.jp2": (_numbers(RED, -1000), TRANSFORM),
         "R10m/B08_10m.jp2": (_numbers(NIR, -1000), TRANSFORM),
         "R20m/SCL_20m.jp2": (SCL, COARSE),
@@ -267,8 +267,13 @@ def _reflectance(catalogue: Catalogue, scene: Scene, band: Band) -> NDArray[np.f
     return np.where(numbers == 0, np.nan, (numbers.astype(np.float64) + scene.dn_offset) / QUANTIFICATION)
 
 
+def _of_tile(item_id: str, code: str | None) -> Document:
+    properties: dict[str, Any] = {"grid:code": code}
+    return item_document(item_id, **properties)
+
+
 def test_a_static_catalogue_tells_tiles_apart(tmp_path: Path) -> None:
-    items = [item_document("a"), item_document("b", **{"grid:code": "MGRS-31TEK"})]
+    items = [item_document("a"), _of_tile("b", "MGRS-31TEK")]
     catalogue = open_catalogue(str(write_catalogue(tmp_path, items)))
     july = (dt.date(2019, 7, 1), dt.date(2019, 7, 31))
     assert [scene.id for scene in catalogue.search(*july, tile="31TEK").scenes] == ["b"]
@@ -276,7 +281,7 @@ def test_a_static_catalogue_tells_tiles_apart(tmp_path: Path) -> None:
 
 
 def test_an_item_that_does_not_say_its_tile_is_named_not_passed_over(tmp_path: Path) -> None:
-    items = [item_document("a", **{"grid:code": None})]
+    items = [_of_tile("a", None)]
     catalogue = open_catalogue(str(write_catalogue(tmp_path, items)))
     found = catalogue.search(dt.date(2019, 7, 1), dt.date(2019, 7, 31), tile="31TEK")
     assert [left.id for left in found.skipped] == ["a"]

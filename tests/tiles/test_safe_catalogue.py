@@ -154,6 +154,14 @@ def test_a_product_without_a_footprint_is_not_lost(tmp_path: Path) -> None:
     assert len(SafeCatalogue(tmp_path).search(*JULY, (3.5, 45.15, 3.6, 45.16)).scenes) == 1
 
 
+def test_products_of_other_days_and_tiles_are_not_opened(tmp_path: Path) -> None:
+    write_safe(tmp_path)
+    for name in (PRODUCT.replace("20230722T105031", "20210722T105031"), PRODUCT.replace("T31TDK", "T31TEK")):
+        _unlinked("MTD_MSIL2A.xml")(write_safe(tmp_path, name=name))
+    found = SafeCatalogue(tmp_path).search(*JULY, tile=TILE)
+    assert ([scene.id for scene in found.scenes], found.skipped) == ([PRODUCT], ())
+
+
 def test_two_processings_of_a_pass_are_one_scene(tmp_path: Path) -> None:
     older = PRODUCT.replace("N0509", "N0400")
     write_safe(tmp_path, name=older, metadata=safe_metadata(older, "04.00"))

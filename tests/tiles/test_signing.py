@@ -20,7 +20,7 @@ from tiles.access import Access, OpenAccess
 from tiles.errors import AccessError
 from tiles.http import HttpParams
 from tiles.reader import GDAL_OPTIONS
-from tiles.signing import CdseHttpsAccess, PlanetaryComputerAccess, PublicAccess, S3Access, gdal_path
+from tiles.signing import CdseHttpsAccess, PlanetaryComputerAccess, WebAccess, S3Access, gdal_path
 
 QUICK = HttpParams(timeout_s=5, retries=2, backoff_s=0.01)
 BLOB = "https://sentinel2l2a01.blob.core.windows.net/sentinel2-l2/31/T/DK/B04.tif"
@@ -43,7 +43,7 @@ PIXELS = np.random.default_rng(1).integers(1, 10_000, (256, 256)).astype(np.uint
     ],
 )
 def test_hrefs_are_what_gdal_calls_them(href: str, path: str) -> None:
-    assert gdal_path(href) == PublicAccess().address(href) == path
+    assert gdal_path(href) == WebAccess().address(href) == path
 
 
 class TestPlanetaryComputer:
@@ -196,7 +196,7 @@ class TestS3:
 
 ALL: list[Access] = [
     OpenAccess(),
-    PublicAccess(),
+    WebAccess(),
     PlanetaryComputerAccess("http://127.0.0.1:9/token", "the-subscription", QUICK),
     S3Access("a-key-id", "a-secret"),
     CdseHttpsAccess("a-name", "a-password", "http://127.0.0.1:9/identity", QUICK),

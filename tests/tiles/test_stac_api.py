@@ -28,7 +28,7 @@ from tiles.catalog.stac_items import use_copies
 from tiles.errors import CatalogueError, SceneError
 from tiles.http import HttpParams
 from tiles.scene import ESA_OFFSET, Band, Scene
-from tiles.signing import PublicAccess
+from tiles.signing import WebAccess
 
 JULY = (dt.date(2023, 7, 1), dt.date(2023, 7, 31))
 BOX = (BBOX[0], BBOX[1], BBOX[2], BBOX[3])
@@ -37,8 +37,8 @@ GRID_CODE = TileProperty("grid:code", "MGRS-")
 
 
 def _catalogue(url: str, **more: Any) -> StacApiCatalogue:
-    given = {"tile_property": GRID_CODE, "http": QUICK} | more
-    return StacApiCatalogue(url, "sentinel-2-l2a", PublicAccess(), **given)
+    given: dict[str, Any] = {"tile_property": GRID_CODE, "http": QUICK} | more
+    return StacApiCatalogue(url, "sentinel-2-l2a", WebAccess(), **given)
 
 
 def _days(count: int, tile: str = TILE) -> list[Document]:
@@ -185,10 +185,18 @@ def test_nobody_there_is_a_catalogue_error() -> None:
 
 def test_an_answer_that_stops_before_its_end_is_not_taken_for_all() -> None:
     with (
-        served_archive(_days(3), promised_too_many=2) as server,
+        served_archive(_days(3), promised_too_many=2, empty_last_page=True) as server,
         pytest.raises(CatalogueError, match="broke off after 3 of 5 items"),
     ):
         _catalogue(server.url).search(*JULY, BOX)
+
+
+@pytest.mark.parametrize(("too_many", "empty_last_page"), [(2, False), (0, True)])
+def test_a_count_that_is_a_guess_and_a_last_page_that_is_empty_are_no_faults(
+    too_many: int, empty_last_page: bool
+) -> None:
+    with served_archive(_days(3), promised_too_many=too_many, empty_last_page=empty_last_page) as server:
+        assert len(_catalogue(server.url).search(*JULY, BOX).scenes) == 3
 
 
 def test_pages_that_lead_back_to_the_first_are_not_followed_for_ever() -> None:

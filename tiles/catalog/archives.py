@@ -19,7 +19,7 @@ from tiles.signing import (
     PLANETARY_COMPUTER_TOKENS,
     CdseHttpsAccess,
     PlanetaryComputerAccess,
-    PublicAccess,
+    WebAccess,
     S3Access,
 )
 
@@ -161,7 +161,7 @@ def _access(archive: Archive, credentials: Credentials, http: HttpParams) -> tup
     """How an archive's files are opened, and by which of their addresses, where they have several."""
     match archive.door:
         case Door.OPEN:
-            return PublicAccess(), None
+            return WebAccess(), None
         case Door.SIGNED:
             return PlanetaryComputerAccess(archive.tokens_url, credentials.planetary_computer_key, http), None
         case Door.CDSE:

@@ -68,6 +68,8 @@ class SafeCatalogue:
         items: list[pystac.Item] = []
         skipped: list[SkippedScene] = []
         for product in _products(self._folder):
+            if not _may_be_wanted(product.name, first_day, last_day, tile):
+                continue
             if "_MSIL1C_" in product.name:
                 skipped.append(SkippedScene(product.stem, "it is of level 1C, and 2A is read", usable=True))
                 continue
@@ -80,6 +82,16 @@ class SafeCatalogue:
                     items.append(item)
         found = gather(items)
         return Found(found.scenes, tuple(sorted((*found.skipped, *skipped), key=lambda left: left.id)))
+
+
+def _may_be_wanted(name: str, first_day: dt.date, last_day: dt.date, tile: str | None) -> bool:
+    """Whether a product's name leaves it possible that it is asked for: so that few of a large archive are opened."""
+    named = re.fullmatch(r"S2._MSIL\d._(\d{8})T\d{6}_N\d{4}_R\d{3}_T(\w{5})_.*", name)
+    if named is None:
+        return True
+    # A day more on both sides: the name tells when the satellite began to look.
+    first, last = first_day - dt.timedelta(1), last_day + dt.timedelta(1)
+    return f"{first:%Y%m%d}" <= named[1] <= f"{last:%Y%m%d}" and tile in (None, named[2])
 
 
 def holds_products(folder: Path) -> bool:

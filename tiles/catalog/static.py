@@ -12,7 +12,7 @@ from tiles.catalog._protocol import Found
 from tiles.catalog._selection import Box, is_wanted, one_line, quietly
 from tiles.catalog.stac_items import gather
 from tiles.errors import CatalogueError
-from tiles.signing import PublicAccess
+from tiles.signing import WebAccess
 
 
 class StaticCatalogue:
@@ -35,7 +35,7 @@ class StaticCatalogue:
 
     def __init__(self, href: str, access: Access | None = None) -> None:
         self.href = _file_href(href)
-        self.access: Access = access or PublicAccess()
+        self.access: Access = access or WebAccess()
         try:
             with quietly():
                 self._root = pystac.Catalog.from_file(self.href)
