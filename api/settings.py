@@ -75,7 +75,9 @@ class Settings(BaseSettings):
     def _whole_pairs(self) -> Self:
         for first, second in (("cdse_s3_key", "cdse_s3_secret"), ("cdse_username", "cdse_password")):
             if (getattr(self, first) is None) != (getattr(self, second) is None):
-                raise ValueError(f"only one of {_variable(first)} and {_variable(second)} is given, and they go together")
+                raise ValueError(
+                    f"only one of {_variable(first)} and {_variable(second)} is given, and they go together"
+                )
         return self
 
     def credentials(self) -> Credentials:

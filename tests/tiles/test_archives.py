@@ -44,7 +44,7 @@ from tiles.catalog import (
 from tiles.errors import AccessError, CatalogueError
 from tiles.reader import GDAL_OPTIONS
 from tiles.scene import QUANTIFICATION, Band, Scene
-from tiles.signing import CdseHttpsAccess, PlanetaryComputerAccess, WebAccess, S3Access
+from tiles.signing import CdseHttpsAccess, PlanetaryComputerAccess, S3Access, WebAccess
 
 JULY = (dt.date(2023, 7, 1), dt.date(2023, 7, 31))
 BOX = (BBOX[0], BBOX[1], BBOX[2], BBOX[3])

@@ -20,7 +20,7 @@ from tiles.access import Access, OpenAccess
 from tiles.errors import AccessError
 from tiles.http import HttpParams
 from tiles.reader import GDAL_OPTIONS
-from tiles.signing import CdseHttpsAccess, PlanetaryComputerAccess, WebAccess, S3Access, gdal_path
+from tiles.signing import CdseHttpsAccess, PlanetaryComputerAccess, S3Access, WebAccess, gdal_path
 
 QUICK = HttpParams(timeout_s=5, retries=2, backoff_s=0.01)
 BLOB = "https://sentinel2l2a01.blob.core.windows.net/sentinel2-l2/31/T/DK/B04.tif"

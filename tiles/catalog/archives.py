@@ -19,8 +19,8 @@ from tiles.signing import (
     PLANETARY_COMPUTER_TOKENS,
     CdseHttpsAccess,
     PlanetaryComputerAccess,
-    WebAccess,
     S3Access,
+    WebAccess,
 )
 
 
