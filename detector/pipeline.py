@@ -283,7 +283,8 @@ def _scenes(catalogue: Catalogue, month: Month, watched: WatchedArea, params: Ch
     found = catalogue.search(first_day, month.last_day, watched.bbox())
     if any(scene.day >= month.first_day for scene in found.scenes):
         return found
-    if watched.area is not None and catalogue.search(month.first_day, month.last_day).scenes:
+    elsewhere = watched.area is not None and not catalogue.worldwide
+    if elsewhere and catalogue.search(month.first_day, month.last_day).scenes:
         raise AreaError("The area of interest lies outside every scene of the month: check its coordinates and CRS.")
     raise NoSceneError(_nothing_found(found, month))
 

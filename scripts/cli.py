@@ -17,6 +17,11 @@ EXIT_INPUT = 2
 EXIT_INCOMPLETE = 3
 """Done, but scenes or tiles that should have been read were not; they are named."""
 
+_CATALOG_HELP = (
+    "Archive to read: earth-search-c1, earth-search, cdse, planetary-computer; https://host/stac#collection of any "
+    "STAC API; path or URL of a static catalogue; folder of .SAFE products. By default SYLVIGIE_CATALOGUE."
+)
+
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
@@ -27,9 +32,9 @@ def sylvigie() -> None:
 
 @app.command()
 def scan(
-    catalog: Annotated[str, typer.Option(help="Static STAC catalogue: path or URL of its catalog.json.")],
     month: Annotated[str, typer.Option(help="Month to scan, YYYY-MM.")],
     out: Annotated[Path, typer.Option(help="Folder for alerts.geojson, the change map and the record.")],
+    catalog: Annotated[str | None, typer.Option(help=_CATALOG_HELP)] = None,
     aoi: Annotated[Path | None, typer.Option(help="Area of interest: polygons in any format of GDAL.")] = None,
     forest_mask: Annotated[
         Path | None, typer.Option(help="Forest: polygons, or a raster that is not zero in forest.")
@@ -39,6 +44,7 @@ def scan(
 ) -> None:
     """Scan a month of Sentinel-2 for clear-cuts."""
     # Not at the top: these take a second to import, which --help need not wait for.
+    from api.settings import load_settings
     from detector.params import PatchParams
     from detector.pipeline import ScanParams
     from scripts.report import print_result, run_with_report
@@ -46,17 +52,18 @@ def scan(
     from tiles.month import Month
     from tiles.watch import WatchedArea
 
+    settings = load_settings()
     wanted = Month.parse(month)
     params = ScanParams(patches=PatchParams(min_area_ha=min_area_ha))
-    watched = WatchedArea.open(forest_mask, aoi)
+    watched = WatchedArea.open(forest_mask or settings.forest_mask, aoi)
     result, cost = run_with_report(
-        open_catalogue(catalog),
+        open_catalogue(catalog or settings.catalogue, settings.credentials()),
         wanted,
         watched,
         out,
         params,
         today=dt.datetime.now(dt.UTC).date(),
-        threads=threads,
+        threads=threads or settings.threads,
     )
     print_result(result, cost, out)
     if not result.complete:

@@ -6,6 +6,7 @@
     ├── InvalidParameterError     a parameter outside its range
     ├── MissingDependencyError    an optional package that this command needs
     ├── CatalogueError            the catalogue is absent, broken or empty
+    ├── AccessError               an archive's files cannot be opened: credentials, signatures
     ├── SceneError                one scene cannot be used (it is left out, and named)
     │   └── SceneReadError        its pixels cannot be read
     ├── NoSceneError              nothing to look at in the month
@@ -34,6 +35,10 @@ class MissingDependencyError(SylvigieError):
 
 class CatalogueError(SylvigieError):
     """The catalogue is absent, broken or empty."""
+
+
+class AccessError(SylvigieError):
+    """An archive does not let its files be opened: credentials are missing or refused, or nothing signs them."""
 
 
 class SceneError(SylvigieError):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from typing import Any
 
 import pystac
 import shapely
@@ -47,7 +48,7 @@ def scene_of(item: pystac.Item) -> Scene:
     hrefs = {band: _href(item, band) for band in Band}
     red = next(item.assets[name] for name in ASSET_NAMES[Band.RED] if name in item.assets)
     baseline = parse_baseline(properties)
-    datatake = properties.get("s2:datatake_id")
+    datatake = properties.get("s2:datatake_id") or properties.get("eopf:datatake_id")
     return Scene(
         id=item.id,
         acquired=acquired_utc(item.datetime),
@@ -65,6 +66,32 @@ def scene_of(item: pystac.Item) -> Scene:
 def acquired_utc(moment: dt.datetime) -> dt.datetime:
     """A moment in UTC, which STAC means where it names no time zone."""
     return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+
+
+def tile_of(properties: Mapping[str, Any]) -> str | None:
+    """Name of the tile that an item's properties give, such as ``31TDK``; None where they give none."""
+    code = properties.get("grid:code") or properties.get("s2:mgrs_tile")
+    return None if code is None else str(code).removeprefix("MGRS-")
+
+
+def use_copies(item: pystac.Item, scheme: str) -> None:
+    """Point the bands' assets to their copies that are reached by a scheme, such as ``https``.
+
+    The Copernicus Data Space keeps each file under two addresses: ``s3`` is the asset's own, ``https`` is among its
+    ``alternate`` (STAC's alternate assets extension).
+
+    Raises
+    ------
+    SceneError
+        When a band has no such copy.
+    """
+    for asset in (item.assets[name] for names in ASSET_NAMES.values() for name in names if name in item.assets):
+        alternates = asset.extra_fields.get("alternate") or {}
+        hrefs = [asset.href, *(str(other.get("href", "")) for other in alternates.values())]
+        wanted = next((href for href in hrefs if href.startswith(f"{scheme}://")), None)
+        if wanted is None:
+            raise SceneError(item.id, f"its files have no {scheme} address ({asset.href})")
+        asset.href = wanted
 
 
 def gather(items: Iterable[pystac.Item]) -> Found:
@@ -124,8 +151,7 @@ def _footprint(item: pystac.Item) -> BaseGeometry | None:
 
 
 def _tile(item: pystac.Item) -> str:
-    properties = item.properties
-    code = properties.get("grid:code") or properties.get("s2:mgrs_tile")
-    if code is None:
+    tile = tile_of(item.properties)
+    if tile is None:
         raise SceneError(item.id, "it does not say which tile it shows (grid:code or s2:mgrs_tile)")
-    return str(code).removeprefix("MGRS-")
+    return tile
