@@ -11,7 +11,9 @@
     ├── NoSceneError              nothing to look at in the month
     ├── GridError                 scenes that do not lie on one grid
     ├── AreaError                 an area of interest or forest mask that cannot serve
-    └── OutputError               the results cannot be written
+    ├── OutputError               the results cannot be written
+    ├── LockedError               another process is at work there
+    └── ClusterError              the cluster's scheduler or its workers cannot be had
 
 Each carries one sentence that says what is wrong, where, and what to do.
 """
@@ -70,3 +72,11 @@ class AreaError(SylvigieError):
 
 class OutputError(SylvigieError):
     """The results cannot be written where they were asked for."""
+
+
+class LockedError(SylvigieError):
+    """Another process is at work there: it holds the lock."""
+
+
+class ClusterError(SylvigieError):
+    """The scheduler of the cluster, or its workers, cannot be had."""
