@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import threading
 import uuid
 from collections.abc import Generator, Iterator, Sequence
@@ -19,6 +20,7 @@ from tiles.errors import ClusterError, MissingDependencyError
 if TYPE_CHECKING:
     from distributed import Client, Future
 
+_ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx)://.+:\d+")
 _CONNECT_S = 10
 """Seconds in which a scheduler must answer."""
 _JOIN_S = 600
@@ -56,8 +58,8 @@ class ClusterRunner:
         self._client.subscribe_topic(run_id, listener)
         futures: dict[Future[Any], TileJob] = {}
         try:
-            # All at once and under one name, so that the scheduler sees one group of tasks and hands them out as workers
-            # come free: of those that it has already handed to a worker, all are blamed when the worker is lost.
+            # All at once and under one name, so that the scheduler sees one group of tasks and hands them out as
+            # workers come free: of those that a worker already has, all are blamed when it is lost.
             # The name is the run's own: nothing is taken from what the scheduler remembers of another.
             submitted = self._client.map(
                 _on_worker,
@@ -98,7 +100,7 @@ def cluster(address: str, join_s: float = _JOIN_S) -> Iterator[ClusterRunner]:
     MissingDependencyError
         When `distributed` is not installed.
     ClusterError
-        When no scheduler answers, or no worker joins.
+        When the address is none, no scheduler answers, or no worker joins.
     """
     try:
         from distributed import Client
@@ -106,6 +108,8 @@ def cluster(address: str, join_s: float = _JOIN_S) -> Iterator[ClusterRunner]:
         raise MissingDependencyError(
             "--scheduler needs the package distributed: pip install 'sylvigie[cluster]'."
         ) from error
+    if _ADDRESS.fullmatch(address) is None:
+        raise ClusterError(f"{address} is no address of a scheduler: it has the form tcp://HOST:PORT.")
     try:
         client = Client(address, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""A tile's work, a reference's and a tracking that take no time: they write small files, and fail where they are told to.
+"""A tile's work and a tracking that take no time: they write small files, and fail where they are told to.
 
 All at the top of the module, so that they pickle. What goes wrong with which tile stands in the data directory, where
 workers of a cluster find it too.
@@ -56,7 +56,7 @@ def state_of(data_dir: Path, tile: str, month: Month = MONTH) -> Path:
 
 def states(data_dir: Path) -> dict[str, bytes]:
     """What the runs left that is to be the same to the byte."""
-    kept = [*data_dir.glob("tiles/*/*"), *data_dir.glob("months/*/alerts.json")]
+    kept = [*data_dir.glob("tiles/*/state_*"), *data_dir.glob("months/*/alerts.json")]
     return {str(path.relative_to(data_dir)): path.read_bytes() for path in sorted(kept)}
 
 
@@ -118,7 +118,14 @@ def _fault(job: TileJob) -> TileOutcome | None:
             skipped = (SkippedScene("S2A_broken", "the server gave up"),)
             message = "1 scene was left out by a fault."
             return TileOutcome(
-                job.tile, job.month, TileStatus.INCOMPLETE, message, ("S2A_1",), skipped, watched_px=1000, observed_px=400
+                job.tile,
+                job.month,
+                TileStatus.INCOMPLETE,
+                message,
+                ("S2A_1",),
+                skipped,
+                watched_px=1000,
+                observed_px=400,
             )
         case "nothing":
             return TileOutcome(job.tile, job.month, TileStatus.NOTHING, f"The catalogue has no scene in {job.month}.")
