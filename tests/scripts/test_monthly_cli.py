@@ -47,6 +47,19 @@ def _sylvigie(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
     return ended.value.code
 
 
+def test_the_numbers_of_the_exit_codes() -> None:
+    assert {code.name: int(code) for code in ExitCode} == {
+        "DONE": 0,
+        "FAULT": 1,
+        "INPUT": 2,
+        "INCOMPLETE": 3,
+        "LOCKED": 4,
+        "TRACKING": 5,
+        "INTERRUPTED": 130,
+        "TERMINATED": 143,
+    }
+
+
 def test_what_cron_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = _sylvigie(monkeypatch, "monthly", "--data-dir", tmp_path, "--catalog", "earth-search")
     month = newest_whole_month(dt.datetime.now(dt.UTC).date())
@@ -90,7 +103,7 @@ def test_what_will_not_do_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], options: list[str], words: str
 ) -> None:
     given = ["--month", "2026-05", "--tiles", "31TFJ", "--data-dir", tmp_path, "--catalog", "cdse", *options]
-    assert _sylvigie(monkeypatch, "monthly", *given) == ExitCode.INPUT == 2
+    assert _sylvigie(monkeypatch, "monthly", *given) == ExitCode.INPUT
     captured = capfd.readouterr()
     (sentence,) = captured.err.splitlines()
     assert sentence.startswith("sylvigie: ")
@@ -104,7 +117,7 @@ def test_another_run_is_code_four(
 ) -> None:
     given = ["--month", "2026-05", "--tiles", "31TFJ", "--data-dir", tmp_path, "--catalog", "cdse"]
     with locked(tmp_path, RUN, dt.datetime(2026, 6, 3, tzinfo=dt.UTC)):
-        assert _sylvigie(monkeypatch, "monthly", *given) == ExitCode.LOCKED == 4
+        assert _sylvigie(monkeypatch, "monthly", *given) == ExitCode.LOCKED
     (sentence,) = capfd.readouterr().err.splitlines()
     assert sentence.startswith("sylvigie: Another run holds the lock ")
     assert JOBS == []
