@@ -82,7 +82,7 @@ def monthly(
     forest_mask: _ForestMask = None,
     min_area_ha: _MinAreaHa = 0.5,
     threads: _Threads = None,
-    build: Annotated[bool, typer.Option(help="Build the references of tiles that have none.")] = True,
+    no_build: Annotated[bool, typer.Option("--no-build", help="A tile without a reference fails.")] = False,
 ) -> None:
     """Run a month over many tiles: what cron calls."""
     from scripts.monthly import run_month
@@ -90,7 +90,16 @@ def monthly(
 
     now = dt.datetime.now(dt.UTC)
     request = _request(
-        month, tiles, scheduler, data_dir, catalog, forest_mask, min_area_ha, threads, now.date(), may_build=build
+        month,
+        tiles,
+        scheduler,
+        data_dir,
+        catalog,
+        forest_mask,
+        min_area_ha,
+        threads,
+        now.date(),
+        may_build=not no_build,
     )
     raise typer.Exit(run_month(request, work_tile, track_month, now))
 
