@@ -13,7 +13,9 @@
     ├── GridError                 scenes that do not lie on one grid
     ├── AreaError                 an area of interest or forest mask that cannot serve
     ├── StateError                what was kept of a tile is absent, damaged or made otherwise
-    └── OutputError               the results cannot be written
+    ├── OutputError               the results cannot be written
+    ├── LockedError               another process is at work there
+    └── ClusterError              the cluster's scheduler or its workers cannot be had
 
 Each carries one sentence that says what is wrong, where, and what to do.
 """
@@ -80,3 +82,11 @@ class StateError(SylvigieError):
 
 class OutputError(SylvigieError):
     """The results cannot be written where they were asked for."""
+
+
+class LockedError(SylvigieError):
+    """Another process is at work there: it holds the lock."""
+
+
+class ClusterError(SylvigieError):
+    """The scheduler of the cluster, or its workers, cannot be had."""
