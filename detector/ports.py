@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from detector.pipeline import ScanParams
-from tiles.catalog import SkippedScene
+from tiles.catalog import Credentials, SkippedScene
 from tiles.month import Month
 
 Progress = Callable[[int, int], None]
@@ -79,7 +79,7 @@ class TileJob:
     forest_mask: Path | None
     params: ScanParams
     threads: int | None = None
-    credentials: Any = field(default=None, repr=False)
+    credentials: Credentials | None = field(default=None, repr=False)
     may_build: bool = True
 
 

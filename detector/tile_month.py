@@ -84,13 +84,14 @@ class _TileWork:
     def __init__(self, job: TileJob, progress: Progress | None) -> None:
         self._job, self._progress = job, progress
         self._store = TileStore(job.data_dir, job.tile)
-        self._catalogue: Catalogue = open_catalogue(job.catalogue)
+        self._catalogue: Catalogue = open_catalogue(job.catalogue, job.credentials)
+        self._options = {**GDAL_OPTIONS, **self._catalogue.access.gdal_options}
         self._reader: Reader = MergingReader(RasterioReader())
 
     def run(self) -> TileOutcome:
         job, store, done = self._job, self._store, _Done()
         store.clear_leftovers()
-        with rasterio.Env(**GDAL_OPTIONS):
+        with rasterio.Env(**self._options):
             months = store.months()
             if not any(month < job.month and kept.has_state for month, kept in months.items()):
                 if not job.may_build:
@@ -114,7 +115,7 @@ class _TileWork:
     def build(self) -> TileOutcome:
         self._store.clear_leftovers()
         done, month = _Done(), self._job.month.shifted(-1)
-        with rasterio.Env(**GDAL_OPTIONS):
+        with rasterio.Env(**self._options):
             self._build(month, done)
         return self._outcome(TileStatus.DONE, done, self._store.months()[month])
 
@@ -134,8 +135,7 @@ class _TileWork:
 
     def _scenes(self, first_day: dt.date, last: Month) -> Found:
         """Scenes of the tile from a day on; that there are none is no error."""
-        found = self._catalogue.search(first_day, last.last_day)
-        return Found(tuple(scene for scene in found.scenes if scene.tile == self._job.tile), found.skipped)
+        return self._catalogue.search(first_day, last.last_day, tile=self._job.tile)
 
     def _build(self, month: Month, done: _Done) -> None:
         """Make the reference, and follow the months since up to and with this one."""
@@ -223,6 +223,8 @@ class _TileWork:
         record, message = kept.record, None
         skipped = [SkippedScene(**left) for left in record["scenes_skipped"]]
         faults = [left for left in (*done.skipped.values(), *skipped) if not left.superseded]
+        if not record["scenes"]:
+            status, message = TileStatus.INCOMPLETE, f"The catalogue has no scene of {self._job.tile} in {kept.month}."
         if faults:
             status = TileStatus.INCOMPLETE
             message = f"Scenes were left out, of them {faults[0].id}, since {faults[0].reason}."

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scripts.exit_codes import ExitCode, exit_code_of
-from tiles.errors import InvalidParameterError, SylvigieError
+from tiles.errors import SylvigieError
 
 if TYPE_CHECKING:
     from scripts.monthly import RunRequest
@@ -27,8 +27,10 @@ app.add_typer(reference, name="reference")
 
 _Tiles = Annotated[str, typer.Option(help="france, names such as 31TFJ,31TGJ, or a file with one on each line.")]
 _Scheduler = Annotated[str | None, typer.Option(help="Cluster: address of its scheduler, tcp://HOST:PORT.")]
-_DataDir = Annotated[Path | None, typer.Option(help="Data directory: states, alerts, records.")]
-_Catalog = Annotated[str | None, typer.Option(help="Catalogue of the scenes.")]
+_DataDir = Annotated[
+    Path | None, typer.Option(help="Data directory: states, alerts, records. By default SYLVIGIE_DATA_DIR.")
+]
+_Catalog = Annotated[str | None, typer.Option(help="Archive to read, as of scan.")]
 _ForestMask = Annotated[Path | None, typer.Option(help="Forest: polygons, or a raster that is not zero in forest.")]
 _MinAreaHa = Annotated[float, typer.Option(help="Smallest alert, in hectares.")]
 _Threads = Annotated[int | None, typer.Option(min=1, help="Threads of a tile; as many as processors by default.")]
@@ -144,22 +146,23 @@ def _request(
     may_build: bool = True,
 ) -> RunRequest:
     """What a run over many tiles is asked for, by options."""
+    from api.settings import load_settings
     from detector.params import PatchParams
     from detector.pipeline import ScanParams
     from scripts.monthly import RunRequest, newest_whole_month
     from tiles.month import Month
     from tiles.tile_names import parse_tiles
 
-    if data_dir is None or catalog is None:
-        raise InvalidParameterError("Where is the archive, and where do results go? Give --catalog and --data-dir.")
+    settings = load_settings()
     return RunRequest(
         month=newest_whole_month(today) if month is None else Month.parse(month),
         tiles=parse_tiles(tiles),
-        data_dir=data_dir,
-        catalogue=catalog,
-        forest_mask=forest_mask,
+        data_dir=data_dir or settings.data_dir,
+        catalogue=catalog or settings.catalogue,
+        credentials=settings.credentials(),
+        forest_mask=forest_mask or settings.forest_mask,
         params=ScanParams(patches=PatchParams(min_area_ha=min_area_ha)),
-        threads=threads,
+        threads=threads or settings.threads,
         may_build=may_build,
         scheduler=scheduler,
     )

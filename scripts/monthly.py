@@ -26,6 +26,7 @@ from scripts.report import output_console
 from scripts.run_record import check_clock, record_of, summary, without_secrets, write_record
 from scripts.stopping import StopRequest, StopRunError, stopping_on_signals
 from scripts.tile_runs import run_tile, told
+from tiles.catalog import Credentials
 from tiles.errors import NoSceneError, OutputError
 from tiles.month import Month
 
@@ -65,7 +66,7 @@ class RunRequest:
     forest_mask: Path | None = None
     params: ScanParams = field(default_factory=ScanParams)
     threads: int | None = None
-    credentials: Any = field(default=None, repr=False)
+    credentials: Credentials | None = field(default=None, repr=False)
     may_build: bool = True
     scheduler: str | None = None
 

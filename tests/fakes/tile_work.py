@@ -16,13 +16,14 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from detector.params import PatchParams
 from detector.pipeline import ScanParams
 from detector.ports import AlertCounts, Progress, TileJob, TileOutcome, TileStatus
 from scripts.locks import PARTIAL
 from scripts.monthly import RunRequest, run_month
-from tiles.catalog import SkippedScene
+from tiles.catalog import Credentials, SkippedScene
 from tiles.errors import SceneReadError
 from tiles.month import Month
 
@@ -32,16 +33,16 @@ SECRET = "not-to-be-seen"
 WINDOWS = 20
 
 
-def request_of(data_dir: Path, *tiles: str, **changes: object) -> RunRequest:
-    given = {
+def request_of(data_dir: Path, *tiles: str, **changes: Any) -> RunRequest:
+    given: dict[str, Any] = {
         "month": MONTH,
         "tiles": tiles,
         "data_dir": data_dir,
         "catalogue": f"https://user:{SECRET}@example.org/stac?token={SECRET}",
         "params": ScanParams(patches=PatchParams(min_area_ha=0.7)),
-        "credentials": {"key": SECRET},
+        "credentials": Credentials(planetary_computer_key=SECRET),
     }
-    return RunRequest(**(given | changes))  # type: ignore[arg-type]
+    return RunRequest(**(given | changes))
 
 
 def plant(data_dir: Path, **faults: str) -> None:
@@ -62,10 +63,10 @@ def states(data_dir: Path) -> dict[str, bytes]:
 
 def work(job: TileJob, progress: Progress | None) -> TileOutcome:
     """Write a state that depends on tile and month alone."""
-    assert job.credentials == {"key": SECRET}
+    assert job.credentials == Credentials(planetary_computer_key=SECRET)
     path = state_of(job.data_dir, job.tile, job.month)
     scenes = tuple(f"S2A_{job.tile}_{job.month}_{count}" for count in range(3))
-    done = {
+    done: dict[str, Any] = {
         "scenes_read": scenes,
         "watched_px": 1000,
         "observed_px": 800,
@@ -73,7 +74,7 @@ def work(job: TileJob, progress: Progress | None) -> TileOutcome:
         "confirmed_px": 7,
     }
     if path.exists():
-        return TileOutcome(job.tile, job.month, TileStatus.UNCHANGED, **done)  # type: ignore[arg-type]
+        return TileOutcome(job.tile, job.month, TileStatus.UNCHANGED, **done)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{PARTIAL}{job.tile}-{os.getpid()}")
     partial.mkdir()
@@ -91,14 +92,14 @@ def work(job: TileJob, progress: Progress | None) -> TileOutcome:
     for left in partial.iterdir():
         left.unlink()
     partial.rmdir()
-    skipped = (SkippedScene("S2B_twice", "a duplicate of one that was read", usable=True),)
+    skipped = (SkippedScene("S2B_twice", "a duplicate of one that was read", superseded=True),)
     return TileOutcome(
         job.tile,
         job.month,
         TileStatus.DONE,
         scenes_skipped=skipped,
         bytes_read=2_000_000,
-        **done,  # type: ignore[arg-type]
+        **done,
     )
 
 
