@@ -38,6 +38,8 @@ _FOREST: Final = int(PixelState.INTACT)
 _PROVISIONAL: Final = int(PixelState.PROVISIONAL)
 _CONFIRMED: Final = int(PixelState.CONFIRMED)
 _UNOBSERVED: Final = int(PixelState.UNOBSERVED)
+_BLOCK: Final = 64
+"""Pixels of a chunk that are passed over together where none of them needs following."""
 _SEEN: Final = 1
 """Mark of a pixel that one date says something of."""
 _CALM: Final = 2
@@ -141,39 +143,82 @@ def gather_ndvi(
     near_infrared : int16, shape (pixels,) or (0,)
         Written, unless empty: near-infrared reflectance * 10000 of the same pixels, where `ndvi` is not `MISSING`.
     """
-    zero, half, one, scale = np.float32(0), np.float32(0.5), np.float32(1), np.float32(NDVI_SCALE)
-    twice_offset, brightest = np.float32(2 * dn_offset), np.int32(32_767)
     keep_nir = near_infrared.size > 0
     clear_row = np.empty(clear.shape[1] * size, np.uint8)
-    spread = -1
-    for run in range(runs.shape[0]):
-        row, start, stop, place = runs[run, 0], runs[run, 1], runs[run, 2], runs[run, 3]
+    ndvi_row, nir_row = np.empty(red.shape[1], np.int16), np.empty(red.shape[1], np.int16)
+    spread, run = -1, 0
+    while run < runs.shape[0]:
+        # The runs of a row together: one long stretch is a row of vector instructions, its short parts are not.
+        row, first, end = runs[run, 0], runs[run, 1], run + 1
+        while end < runs.shape[0] and runs[end, 0] == row and runs[end, 1] > first:
+            end += 1
+        last = runs[end - 1, 2]
         if row // size != spread:
             spread = row // size
             _spread(clear[spread], size, clear_row)
-        # Slices, then indices from 0: an index that might be negative keeps numba from vector instructions.
-        red_run, nir_run, clear_run = red[row, start:stop], nir[row, start:stop], clear_row[start:stop]
-        out = ndvi[place : place + stop - start]
-        seen = np.uint8(0)
-        for index in range(clear_run.size):
-            seen |= clear_run[index]
-        if not seen:
-            out[:] = np.int16(MISSING)
-            continue
-        for index in range(out.size):
-            red_dn, nir_dn = np.float32(red_run[index]), np.float32(nir_run[index])
-            total = nir_dn + red_dn + twice_offset
-            valid = (red_dn * nir_dn > zero) & (clear_run[index] != 0) & (total > zero)
-            ratio = scale * (nir_dn - red_dn) / (total if valid else one)
-            ratio = ratio if ratio < scale else scale
-            ratio = ratio if ratio > -scale else -scale
-            value = np.int16(np.int32(np.floor(ratio + half)))
-            out[index] = value if valid else np.int16(MISSING)
-        if keep_nir:
-            kept = near_infrared[place : place + stop - start]
-            for index in range(kept.size):
-                level = np.int32(nir_run[index]) + np.int32(dn_offset)
-                kept[index] = np.int16(level if level < brightest else brightest)
+        if _any_set(clear_row[first:last]):
+            _ndvi_row(
+                red[row, first:last], nir[row, first:last], clear_row[first:last], dn_offset, ndvi_row[first:last]
+            )
+            if keep_nir:
+                _reflectance(nir[row, first:last], dn_offset, nir_row[first:last])
+        else:
+            ndvi_row[first:last] = np.int16(MISSING)
+        for part in range(run, end):
+            start, place = np.uint64(runs[part, 1]), np.uint64(runs[part, 3])
+            pixels = np.uint64(runs[part, 2]) - start
+            _copy(ndvi_row, start, pixels, ndvi, place)
+            if keep_nir:
+                _copy(nir_row, start, pixels, near_infrared, place)
+        run = end
+
+
+@njit(cache=True, nogil=True)
+def _copy(
+    source: NDArray[np.int16], start: np.uint64, pixels: np.uint64, out: NDArray[np.int16], place: np.uint64
+) -> None:
+    """Copy a stretch. No slices, which cost more than the pixels; unsigned, since an index might else be negative."""
+    for index in range(pixels):
+        out[place + index] = source[start + index]
+
+
+@njit(cache=True, nogil=True)
+def _any_set(mask: NDArray[np.uint8]) -> bool:
+    found = np.uint8(0)
+    for index in range(mask.size):
+        found |= mask[index]
+    return bool(found)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _ndvi_row(
+    red: NDArray[np.uint16],
+    nir: NDArray[np.uint16],
+    clear: NDArray[np.uint8],
+    dn_offset: int,
+    out: NDArray[np.int16],
+) -> None:
+    """NDVI * 10000 of a stretch of a row; `MISSING` where not clear or without data."""
+    zero, half, one, scale = np.float32(0), np.float32(0.5), np.float32(1), np.float32(NDVI_SCALE)
+    twice_offset = np.float32(2 * dn_offset)
+    for index in range(out.size):
+        red_dn, nir_dn = np.float32(red[index]), np.float32(nir[index])
+        total = nir_dn + red_dn + twice_offset
+        valid = (red_dn * nir_dn > zero) & (clear[index] != 0) & (total > zero)
+        ratio = scale * (nir_dn - red_dn) / (total if valid else one)
+        ratio = ratio if ratio < scale else scale
+        ratio = ratio if ratio > -scale else -scale
+        value = np.int16(np.int32(np.floor(ratio + half)))
+        out[index] = value if valid else np.int16(MISSING)
+
+
+@njit(cache=True, nogil=True)
+def _reflectance(dn: NDArray[np.uint16], dn_offset: int, out: NDArray[np.int16]) -> None:
+    """Reflectance * 10000 of a stretch of a row, at most 32767."""
+    brightest = np.int32(32_767)
+    for index in range(out.size):
+        level = np.int32(dn[index]) + np.int32(dn_offset)
+        out[index] = np.int16(level if level < brightest else brightest)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -709,6 +754,7 @@ def monitor(
         Read and written: near infrared of the last intact date, in hundredths of its `nir_level`.
     """
     curve, drop, mark = np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.uint8)
+    places = np.empty(_CHUNK, np.int64)
     for cell in range(cells.size - 1):
         for start in range(cells[cell], cells[cell + 1], _CHUNK):
             size = min(_CHUNK, cells[cell + 1] - start)
@@ -737,6 +783,7 @@ def monitor(
                         brightness,
                         drop[:size],
                         mark[:size],
+                        places,
                     )
 
 
@@ -770,8 +817,9 @@ def _follow_chunk(
     brightness: NDArray[np.uint8],
     drop: NDArray[np.float32],
     mark: NDArray[np.uint8],
+    places: NDArray[np.int64],
 ) -> None:
-    """One date of `monitor`, for the pixels of one cell from `start` on; `drop` and `mark` are room to work in.
+    """One date of `monitor`, for the pixels of one cell from `start` on; `drop`, `mark`, `places` give room to work.
 
     Most pixels are intact and stay so. They are served first, by loops so plain that they become vector instructions;
     the rest are then followed one by one.
@@ -787,9 +835,8 @@ def _follow_chunk(
     _mark(raw, curve, lowest[start:stop], n_low, shift, low_drop, intact_drop, drop, mark)
     _note_calm(mark, day, last_seen, last_intact, n_before)
     _put_brightness(mark, nir, per_hundredth, bright)
-    for pixel in range(drop.size):
-        if mark[pixel] != _SEEN:
-            continue
+    for place in range(_find(mark, _SEEN, places)):
+        pixel = places[place]
         if n_low[pixel] == 0:
             # What belongs to a suspicion has no meaning before it opens.
             first_low[pixel] = day
@@ -851,6 +898,22 @@ def _note_calm(
         last_seen[pixel] = day if bits != zero else last_seen[pixel]
         last_intact[pixel] = day if (bits & np.uint8(_INTACT)) != zero else last_intact[pixel]
         n_before[pixel] += np.int16(1) if (bits & np.uint8(_CALM)) != zero else np.int16(0)
+
+
+@njit(cache=True, nogil=True)
+def _find(mark: NDArray[np.uint8], wanted: int, places: NDArray[np.int64]) -> int:
+    """Places of the pixels of a mark, and how many there are. Most blocks have none, and are passed over whole."""
+    bit, count = np.uint8(wanted), 0
+    for start in range(0, mark.size, _BLOCK):
+        block, some = mark[start : start + _BLOCK], np.uint8(0)
+        for index in range(block.size):
+            some |= np.uint8(block[index] == bit)
+        if some:
+            for index in range(block.size):
+                if block[index] == bit:
+                    places[count] = start + index
+                    count += 1
+    return count
 
 
 @njit(cache=True, nogil=True)
