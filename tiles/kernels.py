@@ -156,14 +156,7 @@ def gather_ndvi(
         if row // size != spread:
             spread = row // size
             _spread(clear[spread], size, clear_row)
-        if _any_set(clear_row[first:last]):
-            _ndvi_row(
-                red[row, first:last], nir[row, first:last], clear_row[first:last], dn_offset, ndvi_row[first:last]
-            )
-            if keep_nir:
-                _reflectance(nir[row, first:last], dn_offset, nir_row[first:last])
-        else:
-            ndvi_row[first:last] = np.int16(MISSING)
+        _ndvi_row(red, nir, np.uint64(row), np.uint64(first), np.uint64(last), clear_row, dn_offset, ndvi_row, nir_row)
         for part in range(run, end):
             start, place = np.uint64(runs[part, 1]), np.uint64(runs[part, 3])
             pixels = np.uint64(runs[part, 2]) - start
@@ -182,43 +175,40 @@ def _copy(
         out[place + index] = source[start + index]
 
 
-@njit(cache=True, nogil=True)
-def _any_set(mask: NDArray[np.uint8]) -> bool:
-    found = np.uint8(0)
-    for index in range(mask.size):
-        found |= mask[index]
-    return bool(found)
-
-
 @njit(cache=True, nogil=True, error_model="numpy")
 def _ndvi_row(
     red: NDArray[np.uint16],
     nir: NDArray[np.uint16],
+    row: np.uint64,
+    first: np.uint64,
+    last: np.uint64,
     clear: NDArray[np.uint8],
     dn_offset: int,
-    out: NDArray[np.int16],
+    ndvi: NDArray[np.int16],
+    level: NDArray[np.int16],
 ) -> None:
-    """NDVI * 10000 of a stretch of a row; `MISSING` where not clear or without data."""
+    """NDVI * 10000 of a stretch of a row, `MISSING` where not clear or without data; and its near infrared."""
+    seen = np.uint8(0)
+    for col in range(first, last):
+        seen |= clear[col]
+    if seen == np.uint8(0):
+        for col in range(first, last):
+            ndvi[col] = np.int16(MISSING)
+        return
     zero, half, one, scale = np.float32(0), np.float32(0.5), np.float32(1), np.float32(NDVI_SCALE)
-    twice_offset = np.float32(2 * dn_offset)
-    for index in range(out.size):
-        red_dn, nir_dn = np.float32(red[index]), np.float32(nir[index])
+    twice_offset, offset, brightest = np.float32(2 * dn_offset), np.int32(dn_offset), np.int32(32_767)
+    for col in range(first, last):
+        red_dn, nir_dn = np.float32(red[row, col]), np.float32(nir[row, col])
         total = nir_dn + red_dn + twice_offset
-        valid = (red_dn * nir_dn > zero) & (clear[index] != 0) & (total > zero)
+        valid = (red_dn * nir_dn > zero) & (clear[col] != 0) & (total > zero)
         ratio = scale * (nir_dn - red_dn) / (total if valid else one)
         ratio = ratio if ratio < scale else scale
         ratio = ratio if ratio > -scale else -scale
         value = np.int16(np.int32(np.floor(ratio + half)))
-        out[index] = value if valid else np.int16(MISSING)
-
-
-@njit(cache=True, nogil=True)
-def _reflectance(dn: NDArray[np.uint16], dn_offset: int, out: NDArray[np.int16]) -> None:
-    """Reflectance * 10000 of a stretch of a row, at most 32767."""
-    brightest = np.int32(32_767)
-    for index in range(out.size):
-        level = np.int32(dn[index]) + np.int32(dn_offset)
-        out[index] = np.int16(level if level < brightest else brightest)
+        ndvi[col] = value if valid else np.int16(MISSING)
+    for col in range(first, last):
+        bright = np.int32(nir[row, col]) + offset
+        level[col] = np.int16(bright if bright < brightest else brightest)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
