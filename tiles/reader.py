@@ -294,4 +294,4 @@ def _share_of_blocks(dataset: DatasetReader, window: Window, size_bytes: int) ->
     """Bytes that the blocks under a window take, if all take the same."""
     height, width = dataset.block_shapes[0]
     blocks = -(-dataset.height // height) * -(-dataset.width // width)
-    return round(size_bytes * len(_blocks_under(dataset, window)) / blocks)
+    return int(size_bytes * len(_blocks_under(dataset, window)) // blocks)

@@ -3,7 +3,7 @@
 GDAL's own HTTP client (3.10) retries neither what it reads in several ranges at once (OSGeo/gdal#12933) nor an answer
 that was cut short, does not heed ``Retry-After``, and remembers a refusal as "does not exist". So the requests are made
 here; GDAL decodes what `tiles.web_raster` hands it. Each request waits for its turn at its host's `HostGate`, is
-checked (status, range, length), and made again by a `RetryPolicy`. No message holds a URL's query: signatures are there.
+checked (status, range, length) and made again by a `RetryPolicy`. No message holds a URL's query, which may sign it.
 """
 
 from __future__ import annotations

@@ -135,39 +135,50 @@ def bad_server(directory: Path, work: Path, manners: Manners | None = None) -> I
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: _Server
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the standard library's name
         pass
 
-    def do_HEAD(self) -> None:  # noqa: N802
+    def do_HEAD(self) -> None:
         self._answer(head=True)
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self._answer()
 
     def _answer(self, head: bool = False) -> None:
-        began_s, active = time.monotonic(), self.server.enter()
+        self._came_s, self._active = time.monotonic(), self.server.enter()
         self._left = False
-        self._status, self._fault = 0, None
-        parts = urllib.parse.urlsplit(self.path)
+        self._status = 0
+        self._fault: str | None = None
+        self._parts = urllib.parse.urlsplit(self.path)
+        query = dict(urllib.parse.parse_qsl(self._parts.query))
         try:
-            self._serve(urllib.parse.unquote(parts.path), dict(urllib.parse.parse_qsl(parts.query)), head)
+            self._serve(urllib.parse.unquote(self._parts.path), query, head)
         except OSError:
             self.close_connection = True  # the client went away
         finally:
             self._leave()
-            headers = {
-                name: self.headers[name] for name in ("Authorization", "Accept-Encoding") if name in self.headers
-            }
-            wanted = self.headers.get("Range")
-            line = Request(parts.path, parts.query, wanted, self._status, self._fault, began_s, active, headers)
-            self.server.note(line)
 
     def _leave(self) -> None:
-        if not self._left:
-            self._left = True
-            self.server.leave()
+        """Under way no longer: said, and logged, before the client can know that it has all."""
+        if self._left:
+            return
+        self._left = True
+        headers = {name: self.headers[name] for name in ("Authorization", "Accept-Encoding") if name in self.headers}
+        self.server.leave(
+            Request(
+                self._parts.path,
+                self._parts.query,
+                self.headers.get("Range"),
+                self._status,
+                self._fault,
+                self._came_s,
+                self._active,
+                headers,
+            )
+        )
 
     def _serve(self, path: str, query: Mapping[str, str], head: bool) -> None:
         manners = self.server.manners()
@@ -180,8 +191,8 @@ class _Handler(BaseHTTPRequestHandler):
         file = self.server.directory / path.lstrip("/")
         if not file.is_file():
             return self._refuse(404, manners)
-        self._fault = fault = self.server.draw(manners, path, self.headers.get("Range"), query)
-        data = file.read_bytes()
+        fault = self._fault = self.server.draw(manners, path, self.headers.get("Range"), query)
+        total = file.stat().st_size
         if fault is not None and fault.isdecimal():
             return self._refuse(int(fault), manners)
         if fault == "drop":
@@ -194,14 +205,17 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(200, {"Content-Type": "text/html", "Content-Length": str(len(page))}, page)
         match = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         if match is None or fault == "whole":
-            return self._send(200, {"Content-Length": str(len(data))}, b"" if head else data, fault, manners)
-        first, last = int(match[1]), min(int(match[2] or len(data)), len(data) - 1)
-        if first >= len(data):
-            return self._send(416, {"Content-Range": f"bytes */{len(data)}", "Content-Length": "0"}, b"")
+            body = b"" if head else file.read_bytes()
+            return self._send(200, {"Content-Length": str(total)}, body, fault, manners)
+        first, last = int(match[1]), min(int(match[2] or total), total - 1)
+        if first >= total:
+            return self._send(416, {"Content-Range": f"bytes */{total}", "Content-Length": "0"}, b"")
         if fault == "other_range":
             first = first // 2 + 1
-        body = data[first : last + 1]
-        headers = {"Content-Range": f"bytes {first}-{last}/{len(data)}", "Content-Length": str(len(body))}
+        with file.open("rb") as source:
+            source.seek(first)
+            body = source.read(last + 1 - first)
+        headers = {"Content-Range": f"bytes {first}-{last}/{total}", "Content-Length": str(len(body))}
         return self._send(206, headers, b"" if head else body, fault, manners)
 
     def _refuse(self, status: int, manners: Manners) -> None:
@@ -270,12 +284,9 @@ class _Server(ThreadingHTTPServer):
             self._active += 1
             return self._active
 
-    def leave(self) -> None:
-        with self._lock:
-            self._active -= 1
-
-    def note(self, line: Request) -> None:
+    def leave(self, line: Request) -> None:
         with self._lock, self._log.open("a") as log:
+            self._active -= 1
             log.write(json.dumps(asdict(line)) + "\n")
 
     def good(self, signature: str, uses: int) -> bool:
