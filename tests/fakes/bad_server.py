@@ -67,6 +67,8 @@ class Manners:
         Requests for which a signature is good; None where none is asked for.
     pause_s
         Time that each answer takes: requests under way at once can then be seen.
+    elsewhere
+        Another server, which every request is redirected to.
     """
 
     seed: int = 0
@@ -78,6 +80,7 @@ class Manners:
     stall_s: float = 1.0
     uses: int | None = None
     pause_s: float = 0.0
+    elsewhere: str | None = None
 
 
 @dataclass(frozen=True)
@@ -183,6 +186,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self, path: str, query: Mapping[str, str], head: bool) -> None:
         manners = self.server.manners()
         time.sleep(manners.pause_s)
+        if manners.elsewhere is not None:
+            return self._send(
+                302, {"Location": f"{manners.elsewhere}{path}?direct={SECRET}", "Content-Length": "0"}, b""
+            )
         for broken, status in manners.broken.items():
             if path.startswith(broken):
                 return self._refuse(status, manners)

@@ -10,10 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pystac
+from pystac.stac_io import DefaultStacIO
 
 from tiles.catalog._protocol import Found
 from tiles.catalog.stac_items import acquired_utc, gather
 from tiles.errors import CatalogueError
+from tiles.remote import RetryPolicy
+from tiles.web_files import WebFiles
+
+_POLICY = RetryPolicy(attempts=4)
+"""Of a catalogue's documents: an address that is mistyped is told in seconds."""
 
 
 class StaticCatalogue:
@@ -23,6 +29,8 @@ class StaticCatalogue:
     ----------
     href
         Path or URL of ``catalog.json``, or of the folder that holds it.
+    web
+        Reads what is behind a web server.
 
     Raises
     ------
@@ -30,11 +38,13 @@ class StaticCatalogue:
         When nothing is there, or it is no STAC catalogue.
     """
 
-    def __init__(self, href: str) -> None:
+    def __init__(self, href: str, web: WebFiles | None = None) -> None:
         self.href = _file_href(href)
         try:
             with _quiet():
-                self._root = pystac.Catalog.from_file(self.href)
+                self._root = pystac.Catalog.from_file(
+                    self.href, stac_io=_PatientStacIO(web or WebFiles(policy=_POLICY))
+                )
         except FileNotFoundError as error:
             raise CatalogueError(f"No catalogue at {self.href}: give the path or URL of a catalog.json.") from error
         except Exception as error:  # pystac raises whatever a file's content leads to, plain exceptions for HTTP
@@ -63,6 +73,19 @@ class StaticCatalogue:
             raise CatalogueError(
                 f"The catalogue {self.href} is broken: a file that it links to cannot be read ({_short(error)})."
             ) from error
+
+
+class _PatientStacIO(DefaultStacIO):
+    """Documents behind web servers are asked for as rasters are: within times, and again."""
+
+    def __init__(self, web: WebFiles) -> None:
+        super().__init__()
+        self._web = web
+
+    def read_text_from_href(self, href: str) -> str:
+        if href.startswith(("http://", "https://")):
+            return self._web.document(href).decode("utf-8")
+        return super().read_text_from_href(href)
 
 
 @contextmanager
