@@ -328,6 +328,8 @@ class WebFiles:
             raise self._refusal(response)
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise _trouble(response, "an answer compressed on the way")
+        if response.headers.get("Content-Type", "").startswith("text/html"):
+            raise _trouble(response, "a page in place of the file")
         if size is None:
             return self._document(response)
         if status == HTTPStatus.OK:
@@ -345,8 +347,8 @@ class WebFiles:
     def _part_of_whole(self, response: httpx.Response, start: int, size: int) -> Part:
         """A range, where the server sends the file from its beginning: simple servers know no ranges."""
         total = int(response.headers.get("Content-Length", -1))
-        if total < 0 or response.headers.get("Content-Type", "").startswith("text/html"):
-            raise _trouble(response, "something else than the file")
+        if total < 0:
+            raise _trouble(response, "an answer of no known length")
         if start >= total:
             return Part(b"", total)
         stop = min(start + size, total)
