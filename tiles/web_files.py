@@ -17,8 +17,8 @@ import re
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
@@ -132,10 +132,12 @@ class WebFiles:
         self._today = today
         self._random = random.Random(self.policy.jitter_seed)
         self._lock = threading.Lock()
+        self._renewing = threading.Lock()
         self._client: httpx.Client | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._moved: dict[str, str] = {}
         self._lost_s: dict[str, float] = {}
+        self._totals: dict[str, int] = {}
         self._traffic = Traffic()
 
     @property
@@ -158,7 +160,7 @@ class WebFiles:
         RemoteError
             When it was given up.
         """
-        return self._insist(href, lambda address: self._request(address, start, size))
+        return self._insist(href, lambda address: self._range(href, address, start, size))
 
     def fetch_many(self, href: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         """Read several ranges (start, size) of a file, those near each other as one and the others side by side.
@@ -174,7 +176,13 @@ class WebFiles:
         else:
             first, *others = merged
             pending = [self._workers().submit(self.fetch, href, *other) for other in others]
-            parts = [self.fetch(href, *first), *(future.result() for future in pending)]
+            try:
+                parts = [self.fetch(href, *first), *(future.result() for future in pending)]
+            finally:
+                # Where one was given up the others are not left to go on behind the caller's back.
+                for future in pending:
+                    future.cancel()
+                wait(pending)
         return [_cut(wanted, merged, parts) for wanted in ranges]
 
     def document(self, href: str) -> bytes:
@@ -196,6 +204,11 @@ class WebFiles:
             When the archive's service of signatures does not answer.
         """
         return self._insist(href, lambda address: address)
+
+    def forget(self, href: str) -> None:
+        """Drop what is known of a file: it may have been replaced."""
+        with self._lock:
+            self._totals.pop(href, None)
 
     def close(self) -> None:
         """Close the connections."""
@@ -220,9 +233,10 @@ class WebFiles:
         try:
             while True:
                 attempt += 1
-                started = clock()
+                started, address = clock(), None
                 try:
-                    return act(self._signed(href))
+                    address = self._signed(href)
+                    return act(address)
                 except _TroubleError as trouble:
                     began = started if began is None else began
                     denials += trouble.kind is _Kind.DENIED
@@ -234,7 +248,7 @@ class WebFiles:
                         self.gate.note(trouble.host, went_well=False)
                         tries = "1 attempt" if attempt == 1 else f"{attempt} attempts"
                         raise RemoteError(f"given up after {tries}, at last {trouble.phrase}", transient=True) from None
-                    self._make_ready(href, trouble, attempt, denials)
+                    self._make_ready(href, address, trouble, attempt, denials)
                     self._count(retries=1)
         finally:
             if began is not None:
@@ -244,13 +258,16 @@ class WebFiles:
     def _hold(self, trouble: _TroubleError, attempt: int) -> None:
         """Where a host asks for time, give it: not by this thread alone, but by all."""
         if trouble.kind is _Kind.BUSY:
-            wanted_s = trouble.retry_after_s
-            self.gate.hold(trouble.host, self.delay_s(attempt) if wanted_s is None else wanted_s)
+            self.gate.hold(trouble.host, max(self.delay_s(attempt), trouble.retry_after_s or 0.0))
 
-    def _make_ready(self, href: str, trouble: _TroubleError, attempt: int, denials: int) -> None:
+    def _make_ready(self, href: str, address: str | None, trouble: _TroubleError, attempt: int, denials: int) -> None:
         """What is to be done between a failure and the next request."""
         if trouble.kind is _Kind.DENIED:
-            self._ask_access(href, self.access.renew)
+            # What fails here fails again at the next attempt, and is told then.
+            # Of many threads that were refused, the first renews.
+            with suppress(_TroubleError), self._renewing:
+                if self._signed(href) == address:
+                    self._ask_access(href, self.access.renew)
         # The first signature renewed is tried at once; a host that is held is waited for at its gate.
         if trouble.kind is _Kind.PASSING or denials > 1:
             self.gate.pause(self.delay_s(attempt))
@@ -269,9 +286,21 @@ class WebFiles:
             said = f"no signature was given, {type(error).__name__}"
             raise _TroubleError(_Kind.PASSING, said, httpx.URL(public_address(href))) from None
 
+    def _range(self, href: str, address: str, start: int, size: int) -> Part:
+        part = self._request(address, start, size)
+        with self._lock:
+            known = self._totals.setdefault(href, part.total)
+        if part.total != known:
+            said = "a file of another size than before"
+            raise _TroubleError(_Kind.PASSING, said, httpx.URL(address))
+        return part
+
     def _request(self, address: str, start: int, size: int | None) -> Part:
         """One request, and those that it is redirected to."""
-        url = httpx.URL(self._moved.get(address, address))
+        try:
+            url = httpx.URL(self._moved.get(address, address))
+        except httpx.InvalidURL:
+            raise RemoteError(f"no address of a web server ({public_address(address)})", transient=False) from None
         try:
             for _ in range(_HOPS):
                 headers = self._headers(url, httpx.URL(address), start, size)

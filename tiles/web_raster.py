@@ -14,10 +14,9 @@ from typing import Literal, TypeVar
 
 import rasterio
 from rasterio.abc import MultiByteRangeResourceContainer
-from rasterio.errors import RasterioError
+from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
 
-from tiles.remote import RemoteError
 from tiles.web_files import WebFiles, public_address
 
 _T = TypeVar("_T")
@@ -159,14 +158,19 @@ class WebRaster:
         # another thread than the one that opened it: with a context of its own, either will do.
         self._context = contextvars.Context()
         self._source = _Source(self._web, self._pages, self._href)
+        self._checked(self._source.load)
         self._dataset: DatasetReader = self._checked(
             lambda: self._context.run(rasterio.open, self._source.name, opener=self._source)
         )
 
     def _open_afresh(self) -> None:
         self.close()
-        self._pages.forget(self._href)
+        self._forget()
         self._open()
+
+    def _forget(self) -> None:
+        self._pages.forget(self._href)
+        self._web.forget(self._href)
 
     def _checked(self, act: Callable[[], _T]) -> _T:
         """Raise what kept bytes from coming, though GDAL may have been content without them."""
@@ -174,6 +178,7 @@ class WebRaster:
             return act()
         finally:
             if self._source.failure is not None:
+                self._forget()
                 raise self._source.failure
 
 
@@ -216,16 +221,19 @@ class _Source(MultiByteRangeResourceContainer):  # type: ignore[misc]
         """Bytes of the file."""
         if path != self.name:
             raise FileNotFoundError(path)
+        self.load()
         size = self._pages.size_of(self._href)
-        if size is None and self.failure is None:
-            try:
-                self._read_pages(0, 1)
-            except BaseException as error:  # noqa: BLE001 - as in `read_ranges`
-                self.failure = error
-            size = self._pages.size_of(self._href)
         if size is None:
             raise FileNotFoundError(path)
         return size
+
+    def load(self) -> None:
+        """Read the beginning of the file, unless it is known: its size is told with it."""
+        if self.failure is None and self._pages.size_of(self._href) is None:
+            try:
+                self._read_pages(0, 1)
+            except BaseException as error:  # noqa: BLE001 - kept, and raised by `WebRaster`
+                self.failure = error
 
     def read_at(self, start: int, size: int) -> bytes:
         """Bytes of the file; zeros after a failure."""
@@ -244,13 +252,13 @@ class _Source(MultiByteRangeResourceContainer):  # type: ignore[misc]
                 read = [self._read_pages(*missing[0])]
             else:
                 read = self._web.fetch_many(self._href, missing)
-        except BaseException as error:  # noqa: BLE001 - kept, and raised by `WebRaster.check`
+        except BaseException as error:  # noqa: BLE001 - as in `load`
             self.failure = error
             return [bytes(size) for _, size in ranges]
         answers = [read.pop(0) if data is None else data for data in kept]
         if any(len(data) != size for data, (_, size) in zip(answers, ranges, strict=True)):
             # GDAL is to be given all that it asked for, or it reads on into memory that is not its own.
-            self.failure = RemoteError("it ends before its own directory says", transient=False)
+            self.failure = RasterioIOError(f"{self.name} ends before its own directory says")
             return [bytes(size) for _, size in ranges]
         return answers
 

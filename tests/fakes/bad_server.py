@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 import urllib.parse
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -43,6 +44,9 @@ SHARED_FAULTS = (
     "other_range",
 )
 """What may go wrong with a request, and costs no time; "stall" and "trickle" do."""
+
+
+_FORGET = "/-/forget"
 
 
 @dataclass(frozen=True)
@@ -117,8 +121,9 @@ class BadServer:
         return sorted((Request(**json.loads(line)) for line in lines), key=lambda request: request.began_s)
 
     def forget(self) -> None:
-        """Empty the log."""
-        self._log_file.write_text("")
+        """Empty the log, once what is under way has ended: a client that left is noticed a moment later."""
+        with urllib.request.urlopen(f"{self.url}{_FORGET}", timeout=10) as answer:
+            assert answer.status == 204
 
 
 @contextmanager
@@ -151,6 +156,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def _answer(self, head: bool = False) -> None:
+        if self.path == _FORGET:
+            self.server.forget()
+            self.send_response(204)
+            return self.end_headers()
         self._came_s, self._active = time.monotonic(), self.server.enter()
         self._left = False
         self._status = 0
@@ -275,6 +284,7 @@ class _Server(ThreadingHTTPServer):
         self.directory = directory
         self._manners, self._log = manners, log
         self._lock = threading.Lock()
+        self._idle = threading.Condition(self._lock)
         self._active = 0
         self._asked: Counter[tuple[str, str | None]] = Counter()
         self._in_row: Counter[tuple[str, str | None]] = Counter()
@@ -291,9 +301,15 @@ class _Server(ThreadingHTTPServer):
             self._active += 1
             return self._active
 
+    def forget(self) -> None:
+        with self._idle:
+            self._idle.wait_for(lambda: self._active == 0, timeout=8)
+            self._log.write_text("")
+
     def leave(self, line: Request) -> None:
-        with self._lock, self._log.open("a") as log:
+        with self._idle, self._log.open("a") as log:
             self._active -= 1
+            self._idle.notify_all()
             log.write(json.dumps(asdict(line)) + "\n")
 
     def good(self, signature: str, uses: int) -> bool:

@@ -245,6 +245,15 @@ def test_retry_after_is_waited_for(server: BadServer, status: int, as_date: bool
     assert len(server.log) == 2
 
 
+def test_a_host_that_asks_for_no_time_is_given_some(server: BadServer) -> None:
+    server.behave(Manners(broken={"/B04": 503}, retry_after_s=0))
+    clock = Time()
+    with pytest.raises(RemoteError):
+        WebFiles(policy=RetryPolicy(jitter_seed=1), gate=clock.gate).fetch(f"{server.url}/B04.tif", 0, 100)
+    assert len(clock.waits) == 5
+    assert sum(clock.waits) > 1
+
+
 def test_the_log_shows_no_request_before_the_time_that_the_host_asked_for_by_any_thread(server: BadServer) -> None:
     refused = threading.Event()
 
@@ -279,7 +288,7 @@ def test_a_host_that_asks_for_too_long_is_left_alone_by_all(server: BadServer) -
 
 @pytest.mark.parametrize("most", [1, 3])
 def test_no_more_requests_than_allowed_are_under_way_at_once(server: BadServer, most: int) -> None:
-    server.behave(Manners(2, even_shares(0.2, ("500", "403", "redirect", "other_range")), pause_s=0.01))
+    server.behave(Manners(2, even_shares(0.2, ("500", "403", "redirect")), pause_s=0.01))
     reader = RasterioReader(policy=QUICK, gate=HostGate(most))
     threads = [
         threading.Thread(target=_read, args=(reader, f"{server.url}/B04.tif", WINDOWS[number % 4]))
@@ -402,6 +411,15 @@ def test_a_file_that_breaks_after_it_was_opened_is_given_up_too(server: BadServe
     np.testing.assert_array_equal(_read(reader, f"{server.url}/B04.tif"), PIXELS[:1024, :1024])
 
 
+@pytest.mark.parametrize("href", ["http://", "http:///B04.tif"])
+def test_what_is_no_address_is_said_at_once(href: str) -> None:
+    clock = Time()
+    error = _given_up(RasterioReader(policy=QUICK, gate=clock.gate), href)
+    assert not error.transient
+    assert "no address of a web server" in str(error)
+    assert clock.waits == []
+
+
 def test_no_connection_is_said() -> None:
     error = _given_up(RasterioReader(policy=QUICK), f"http://127.0.0.1:9/B04.tif?key={SECRET}")
     assert "given up after 6 attempts, at last no connection (http://127.0.0.1:9/B04.tif)" in str(error)
@@ -443,6 +461,18 @@ def test_damage_that_all_answers_agree_on_is_the_files(server: BadServer, folder
     assert reader.traffic.retries == 0
     write_raster(path, PIXELS)
     np.testing.assert_array_equal(_read(reader, f"{server.url}/damaged.tif?key={SECRET}"), PIXELS[:1024, :1024])
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_not_mixed(server: BadServer, folder: Path) -> None:
+    other = PIXELS[::-1, ::-1] // 2
+    path = write_raster(folder / "replaced.tif", PIXELS)
+    reader = RasterioReader(policy=QUICK)
+    np.testing.assert_array_equal(_read(reader, f"{server.url}/replaced.tif", WINDOWS[1]), PIXELS[:1024, 1024:])
+    write_raster(path, other)
+    error = _given_up(reader, f"{server.url}/replaced.tif")
+    assert "at last a file of another size than before" in str(error)
+    assert error.transient
+    np.testing.assert_array_equal(_read(reader, f"{server.url}/replaced.tif"), other[:1024, :1024])
 
 
 def test_a_page_in_place_of_a_raster_is_no_raster(server: BadServer, folder: Path) -> None:
@@ -515,13 +545,32 @@ def test_no_secret_is_in_any_message_or_log(server: BadServer, caplog: pytest.Lo
     assert all(SECRET not in text for text in said)
 
 
+def test_a_signature_that_another_thread_has_renewed_is_not_renewed_again(server: BadServer) -> None:
+    class Elsewhere(Signing):
+        asked = renewals = 0
+
+        def address(self, href: str) -> str:
+            self.asked += 1
+            self.number = int(self.asked > 1)  # renewed by another thread since the first request
+            return super().address(href)
+
+        def renew(self, href: str) -> None:
+            self.renewals += 1
+
+    server.behave(Manners(0, {"403": 1.0}, in_row=1))
+    access = Elsewhere()
+    assert len(WebFiles(access, QUICK).fetch(f"{server.url}/B04.tif", 0, 100).data) == 100
+    assert [request.query[-1] for request in server.log] == ["0", "1"]
+    assert access.renewals == 0
+
+
 class Failing:
-    """An archive whose service of signatures fails so often."""
+    """An archive whose service of signatures fails so often, when asked for one or to renew it."""
 
     gdal_options: Mapping[str, str] = {}
 
-    def __init__(self, times: int) -> None:
-        self.times = times
+    def __init__(self, times: int, renewals: int = 0) -> None:
+        self.times, self.renewals = times, renewals
 
     def address(self, href: str) -> str:
         self.times -= 1
@@ -530,12 +579,17 @@ class Failing:
         return href
 
     def renew(self, href: str) -> None:
-        pass
+        self.renewals -= 1
+        if self.renewals >= 0:
+            raise httpx.ConnectError(f"cannot reach https://sign.example/?{SECRET}")
 
 
 def test_a_service_of_signatures_that_fails_is_asked_again(server: BadServer) -> None:
     access: Access = Failing(3)
     np.testing.assert_array_equal(_read(RasterioReader(access, QUICK), f"{server.url}/B04.tif"), PIXELS[:1024, :1024])
+    server.behave(Manners(0, {"403": 1.0}, in_row=1))
+    reader = RasterioReader(Failing(0, renewals=1), QUICK)
+    np.testing.assert_array_equal(_read(reader, f"{server.url}/B04.tif"), PIXELS[:1024, :1024])
     error = _given_up(RasterioReader(Failing(100), QUICK), f"{server.url}/B04.tif")
     assert error.transient
     assert "no signature was given" in str(error)
