@@ -45,7 +45,7 @@ GDAL_OPTIONS: dict[str, Any] = {
     # As much as the directory of a COG takes, at once; and no file that failed is remembered as absent.
     "GDAL_INGESTED_BYTES_AT_OPEN": HEADER_BYTES,
     "CPL_VSIL_CURL_NON_CACHED": "/vsis3/:/vsigs/:/vsiaz/:/vsiswift/:/vsicurl/",
-    # Blocks are read once: a cache would only make memory grow.
+    # In bytes (rasterio does not take megabytes as GDAL does): none. Blocks are read once, a cache would only grow.
     "GDAL_CACHEMAX": 64,
 }
 """How GDAL is set up while Sylvigie reads."""

@@ -262,7 +262,7 @@ class _Handler(BaseHTTPRequestHandler):
             # It no longer counts as under way: a client that has given it up is right to ask again.
             self._leave()
             self.close_connection = True
-            steps = 1 if fault == "stall" else 50
+            steps = 1 if fault == "stall" else 250
             for step in range(steps):
                 time.sleep(manners.stall_s / steps)
                 self.wfile.write(body[step : step + 1])
