@@ -61,7 +61,23 @@ class SceneError(SylvigieError):
 
 
 class SceneReadError(SceneError):
-    """The pixels of a scene cannot be read."""
+    """The pixels of a scene cannot be read.
+
+    Parameters
+    ----------
+    scene_id, reason
+        As of `SceneError`.
+    transient
+        Whether the network or the archive is at fault, so that the next run may well read it.
+    """
+
+    def __init__(self, scene_id: str, reason: str, transient: bool = False) -> None:
+        super().__init__(scene_id, reason)
+        self.transient = transient
+
+    def __reduce__(self) -> tuple[type[SceneReadError], tuple[str, str, bool]]:
+        # An error may have to come from another machine.
+        return type(self), (self.scene_id, self.reason, self.transient)
 
 
 class NoSceneError(SylvigieError):

@@ -6,13 +6,19 @@ import datetime as dt
 from pathlib import Path
 
 import pystac
+from pystac.stac_io import DefaultStacIO
 
 from tiles.access import Access
 from tiles.catalog._protocol import Found
 from tiles.catalog._selection import Box, is_wanted, one_line, quietly
 from tiles.catalog.stac_items import gather
 from tiles.errors import CatalogueError
+from tiles.remote import RetryPolicy
 from tiles.signing import WebAccess
+from tiles.web_files import WebFiles
+
+_POLICY = RetryPolicy(attempts=4)
+"""Of a catalogue's documents: an address that is mistyped is told in seconds."""
 
 
 class StaticCatalogue:
@@ -24,6 +30,8 @@ class StaticCatalogue:
         Path or URL of ``catalog.json``, or of the folder that holds it.
     access
         How its files are opened; as those of anybody by default.
+    web
+        Reads what of the catalogue is behind a web server.
 
     Raises
     ------
@@ -33,12 +41,13 @@ class StaticCatalogue:
 
     worldwide = False
 
-    def __init__(self, href: str, access: Access | None = None) -> None:
+    def __init__(self, href: str, access: Access | None = None, web: WebFiles | None = None) -> None:
         self.href = _file_href(href)
         self.access: Access = access or WebAccess()
         try:
             with quietly():
-                self._root = pystac.Catalog.from_file(self.href)
+                stac_io = _PatientStacIO(web or WebFiles(policy=_POLICY))
+                self._root = pystac.Catalog.from_file(self.href, stac_io=stac_io)
         except FileNotFoundError as error:
             raise CatalogueError(f"No catalogue at {self.href}: give the path or URL of a catalog.json.") from error
         except Exception as error:  # pystac raises whatever a file's content leads to, plain exceptions for HTTP
@@ -63,6 +72,19 @@ class StaticCatalogue:
             raise CatalogueError(
                 f"The catalogue {self.href} is broken: a file that it links to cannot be read ({one_line(error)})."
             ) from error
+
+
+class _PatientStacIO(DefaultStacIO):
+    """Documents behind web servers are asked for as rasters are: within times, and again."""
+
+    def __init__(self, web: WebFiles) -> None:
+        super().__init__()
+        self._web = web
+
+    def read_text_from_href(self, href: str) -> str:
+        if href.startswith(("http://", "https://")):
+            return self._web.document(href).decode("utf-8")
+        return super().read_text_from_href(href)
 
 
 def _file_href(href: str) -> str:
