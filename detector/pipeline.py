@@ -24,10 +24,10 @@ from tiles.catalog.passes import drop_from
 from tiles.change import ChangeMapFiles, ChangeMapWriter, read_changed_pixels, write_item
 from tiles.engine import ChangeParams, Tally, TilePlan, make_change_map
 from tiles.errors import AreaError, GridError, NoSceneError, OutputError, SceneReadError, SylvigieError
-from tiles.merging import MergingReader
+from tiles.merging import archive_reader
 from tiles.month import Month
 from tiles.plan import first_month_needed, plan_tile
-from tiles.reader import GDAL_OPTIONS, RasterioReader, Reader
+from tiles.reader import Reader, gdal_env
 from tiles.scene import Scene
 from tiles.watch import WatchedArea
 
@@ -109,6 +109,7 @@ def scan(
     *,
     today: dt.date,
     threads: int | None = None,
+    max_requests_per_host: int = 8,
     progress: ProgressReport | None = None,
 ) -> ScanResult:
     """Scan a month: read the archive, map the change, find patches, publish alerts.
@@ -132,6 +133,8 @@ def scan(
         A month after it is refused.
     threads
         Decoding and computing threads; as many as processors by default.
+    max_requests_per_host
+        Requests that are under way to one host at most.
     progress
         Told how far the work is.
 
@@ -145,9 +148,9 @@ def scan(
     by_tile: dict[str, list[Scene]] = {}
     for scene in found.scenes:
         by_tile.setdefault(scene.tile, []).append(scene)
-    reader, results = MergingReader(RasterioReader()), []
+    reader, results = archive_reader(catalogue.access, max_requests_per_host), []
     problems: list[SylvigieError] = []
-    with _beside(out) as folder, rasterio.Env(**GDAL_OPTIONS):
+    with _beside(out) as folder, rasterio.Env(**gdal_env(catalogue.access)):
         for tile, scenes in sorted(by_tile.items()):
             try:
                 results.append(_scan_tile(tile, scenes, month, watched, folder, params, reader, threads, progress))

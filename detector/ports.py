@@ -66,6 +66,8 @@ class TileJob:
         How.
     threads
         Decoding and computing threads; as many as processors where None.
+    max_requests_per_host
+        Requests that are under way to one host at most, from each process.
     credentials
         What opens the archive; never shown, logged or recorded.
     may_build
@@ -79,6 +81,7 @@ class TileJob:
     forest_mask: Path | None
     params: ScanParams
     threads: int | None = None
+    max_requests_per_host: int = 8
     credentials: Credentials | None = field(default=None, repr=False)
     may_build: bool = True
 

@@ -28,10 +28,10 @@ from tiles.change import ChangeMapFiles, ChangeMapWriter, write_item
 from tiles.engine import ChangeParams, Tally, TilePlan, make_change_map
 from tiles.errors import SceneReadError, StateError
 from tiles.grid import Grid
-from tiles.merging import MergingReader
+from tiles.merging import archive_reader
 from tiles.month import Month
 from tiles.plan import first_month_needed, plan_known, plan_tile
-from tiles.reader import GDAL_OPTIONS, RasterioReader, Reader
+from tiles.reader import Reader, gdal_env
 from tiles.scene import Band, Scene
 from tiles.state import StateReader, StateWriter
 from tiles.watch import WatchedArea, write_forest
@@ -85,8 +85,8 @@ class _TileWork:
         self._job, self._progress = job, progress
         self._store = TileStore(job.data_dir, job.tile)
         self._catalogue: Catalogue = open_catalogue(job.catalogue, job.credentials)
-        self._options = {**GDAL_OPTIONS, **self._catalogue.access.gdal_options}
-        self._reader: Reader = MergingReader(RasterioReader())
+        self._options = gdal_env(self._catalogue.access)
+        self._reader: Reader = archive_reader(self._catalogue.access, job.max_requests_per_host)
 
     def run(self) -> TileOutcome:
         job, store, done = self._job, self._store, _Done()

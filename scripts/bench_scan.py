@@ -86,6 +86,14 @@ class Recorder:
     tasks: dict[tuple[Any, ...], list[Read]] = field(default_factory=lambda: defaultdict(list))
     _lock: Lock = field(default_factory=Lock)
 
+    def block_rows(self, scene: Scene, band: Band) -> int:
+        """As the inner reader."""
+        return self.inner.block_rows(scene, band)
+
+    def stop(self) -> None:
+        """As the inner reader."""
+        self.inner.stop()
+
     def grid_of(self, scene: Scene, band: Band) -> Any:
         """As the inner reader."""
         return self.inner.grid_of(scene, band)

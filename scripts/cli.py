@@ -75,6 +75,7 @@ def scan(
         params,
         today=dt.datetime.now(dt.UTC).date(),
         threads=threads or settings.threads,
+        max_requests_per_host=settings.max_requests_per_host,
     )
     print_result(result, cost, out)
     if not result.complete:
@@ -163,6 +164,7 @@ def _request(
         forest_mask=forest_mask or settings.forest_mask,
         params=ScanParams(patches=PatchParams(min_area_ha=min_area_ha)),
         threads=threads or settings.threads,
+        max_requests_per_host=settings.max_requests_per_host,
         may_build=may_build,
         scheduler=scheduler,
     )

@@ -51,6 +51,8 @@ class RunRequest:
         How.
     threads
         Threads of a tile; as many as processors where None.
+    max_requests_per_host
+        Requests that are under way to one host at most, from each process.
     credentials
         What opens the archive; never shown, logged or recorded.
     may_build
@@ -66,6 +68,7 @@ class RunRequest:
     forest_mask: Path | None = None
     params: ScanParams = field(default_factory=ScanParams)
     threads: int | None = None
+    max_requests_per_host: int = 8
     credentials: Credentials | None = field(default=None, repr=False)
     may_build: bool = True
     scheduler: str | None = None
@@ -87,6 +90,7 @@ class RunRequest:
                 mask,
                 self.params,
                 self.threads,
+                self.max_requests_per_host,
                 self.credentials,
                 self.may_build,
             )

@@ -42,11 +42,22 @@ def run_with_report(
     *,
     today: dt.date,
     threads: int | None = None,
+    max_requests_per_host: int = 8,
 ) -> tuple[ScanResult, Cost]:
     """Scan, with a progress bar on a terminal and a JSON line an event elsewhere; see `detector.pipeline.scan`."""
     started = time.monotonic()
     with _progress(month) as progress:
-        result = scan(catalogue, month, watched, out, params, today=today, threads=threads, progress=progress)
+        result = scan(
+            catalogue,
+            month,
+            watched,
+            out,
+            params,
+            today=today,
+            threads=threads,
+            max_requests_per_host=max_requests_per_host,
+            progress=progress,
+        )
     return result, Cost(time.monotonic() - started, peak_memory_bytes())
 
 

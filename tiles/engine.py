@@ -197,6 +197,8 @@ class _Engine:
         self._plan, self._watched, self._reader, self._sink, self._params = plan, watched, reader, sink, params
         self._progress, self._known, self._keeper = progress, known, keeper
         self._terms = 1 + 2 * params.reference.order
+        classes = tuple(-(-side // plan.pixels_per_class) for side in plan.grid.shape)
+        self._stripes = {scene.id: _Stripes(scene, (classes[0], classes[1])) for scene in plan.scenes}
         self._local = threading.local()
         self._lock = threading.Lock()
         self._tally = Tally()
@@ -219,7 +221,10 @@ class _Engine:
                     future.result()
                     done += 1
                     self._report(done, total)
-            except BaseException:
+            except BaseException as error:
+                if not isinstance(error, Exception):
+                    # Interrupted: who waits for a slow server is not waited for.
+                    self._reader.stop()
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
         return self._tally
@@ -248,8 +253,7 @@ class _Engine:
         margin = -int(-self._params.clear.margin_m // class_m)
         top, bottom = window.row_off // size, -(-(window.row_off + window.height) // size)
         first, last = max(0, top - margin), min(height, bottom + margin)
-        scl = np.empty((last - first, width), np.uint8)
-        self._reader.read(scene, Band.SCL, Window(0, first, width, last - first), scl)
+        scl = self._stripes[scene.id].rows(self._reader, first, last, max(0, bottom - margin))
         clear = np.empty((bottom - top, width), np.uint8)
         kernels.clear_mask(scl, top - first, class_bits(CLEAR_CLASSES), class_bits(OBSCURING_CLASSES), margin, clear)
         return np.packbits(clear, axis=1)
@@ -416,6 +420,41 @@ class _Engine:
             buffers.sums[: 2 * pixels].reshape(2, pixels),
             buffers.brightness[:pixels],
         )
+
+
+class _Stripes:
+    """The classification of a scene, read downwards: rows that the margin asks for again are not decoded again.
+
+    Rows are read by whole blocks of the file, and kept until no later row of windows needs them.
+    """
+
+    def __init__(self, scene: Scene, shape: tuple[int, int]) -> None:
+        self._scene, self._shape = scene, shape
+        self._first, self._held = 0, np.empty((0, shape[1]), np.uint8)
+        self._block_rows = 0
+        self._lock = threading.Lock()
+
+    def rows(self, reader: Reader, first: int, last: int, needed_next: int) -> NDArray[np.uint8]:
+        """Rows from `first` to `last`; those before `needed_next` are then forgotten."""
+        height, width = self._shape
+        with self._lock:
+            if not self._block_rows:
+                self._block_rows = reader.block_rows(self._scene, Band.SCL)
+            end = self._first + len(self._held)
+            if not self._first <= first <= end:
+                # Rows of windows without forest lie between, or another thread was ahead.
+                end = first - first % self._block_rows
+                self._first, self._held = end, np.empty((0, width), np.uint8)
+            if last > end:
+                stop = min(height, -(-last // self._block_rows) * self._block_rows)
+                more = np.empty((stop - end, width), np.uint8)
+                reader.read(self._scene, Band.SCL, Window(0, end, width, stop - end), more)
+                self._held = np.concatenate([self._held, more]) if len(self._held) else more
+            found = self._held[first - self._first : last - self._first]
+            gone = min(max(0, needed_next - self._first), len(self._held))
+            self._held = self._held[gone:].copy()
+            self._first += gone
+            return found
 
 
 class _Series:

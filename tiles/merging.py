@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
+from tiles.access import Access
 from tiles.grid import Grid
-from tiles.reader import Reader
+from tiles.reader import RasterioReader, Reader
+from tiles.remote import HostGate
 from tiles.scene import Band, Scene
 
 
@@ -53,10 +55,31 @@ class MergingReader:
                 _shift(pixels, part.known_offset - scene.known_offset)
             np.copyto(out, pixels, where=out == 0)
 
+    def block_rows(self, scene: Scene, band: Band) -> int:
+        """Rows of a block of the first product's raster."""
+        return self.inner.block_rows(scene, band)
+
+    def stop(self) -> None:
+        """Let no thread wait any longer for an archive."""
+        self.inner.stop()
+
     @property
     def bytes_read(self) -> int:
         """Bytes of raster data asked of the archive so far."""
         return self.inner.bytes_read
+
+
+def archive_reader(access: Access, max_requests_per_host: int = 8) -> MergingReader:
+    """The reader of an archive's scenes, for one run.
+
+    Parameters
+    ----------
+    access
+        How the archive lets its files be opened.
+    max_requests_per_host
+        Requests that are under way to one host at most.
+    """
+    return MergingReader(RasterioReader(access, gate=HostGate(max_requests_per_host)))
 
 
 def _shift(pixels: NDArray[Any], by: int) -> None:

@@ -68,6 +68,14 @@ class Reader(Protocol):
         """Read a window of a band into `out`, of the window's shape and the band's dtype."""
         ...
 
+    def block_rows(self, scene: Scene, band: Band) -> int:
+        """Rows of a block of a band's raster: what is decoded at once."""
+        ...
+
+    def stop(self) -> None:
+        """Let no thread wait any longer for an archive: the run is interrupted."""
+        ...
+
     @property
     def bytes_read(self) -> int:
         """Bytes of raster data asked of the archive so far."""
@@ -188,6 +196,17 @@ class RasterioReader:
             stored = _share_of_blocks(dataset, window, self._raster(scene.hrefs[band]).size_bytes)
         with self._lock:
             self._bytes += stored
+
+    def block_rows(self, scene: Scene, band: Band) -> int:
+        """Rows of a block of a band's raster; see `Reader.block_rows`.
+
+        Raises
+        ------
+        SceneReadError
+            When it cannot be opened.
+        """
+        dataset = self._with(scene, band, "cannot be opened", lambda dataset: dataset)
+        return int(dataset.block_shapes[0][0])
 
     @property
     def bytes_read(self) -> int:

@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
+from pathlib import Path
 from typing import TypeVar
 
 import httpx
@@ -482,6 +483,9 @@ def without_queries(record: logging.LogRecord) -> bool:
 def credential_headers(gdal_options: Mapping[str, str]) -> dict[str, str]:
     """The headers that GDAL would send by its own options."""
     lines = re.split(r"[\r\n]+|,(?=[^\s:,]+:)", gdal_options.get("GDAL_HTTP_HEADERS", ""))
+    if file := gdal_options.get("GDAL_HTTP_HEADER_FILE"):
+        with suppress(FileNotFoundError):  # no token yet
+            lines += Path(file).read_text(encoding="utf-8").splitlines()
     headers = {name.strip(): value.strip() for name, colon, value in (line.partition(":") for line in lines) if colon}
     if bearer := gdal_options.get("GDAL_HTTP_BEARER"):
         headers["Authorization"] = f"Bearer {bearer}"

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from detector import pipeline
 from detector.pipeline import ScanResult, scan
 from scripts import cli
+from scripts.exit_codes import ExitCode
 from tests.fakes.archive import JULY_DAYS, REFERENCE_DAYS, item_id
 from tests.fakes.bad_server import BadServer, Manners, bad_server, even_shares
+from tiles import merging
 from tiles.catalog import StaticCatalogue
 from tiles.catalog import static as static_module
 from tiles.month import Month
@@ -34,7 +35,7 @@ def server(small_archive: Path, tmp_path: Path) -> Iterator[BadServer]:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "RasterioReader", lambda: RasterioReader(policy=QUICK, gate=HostGate(4)))
+    monkeypatch.setattr(merging, "RasterioReader", lambda *_, **__: RasterioReader(policy=QUICK, gate=HostGate(4)))
     monkeypatch.setattr(static_module, "_POLICY", QUICK)
 
 
@@ -70,11 +71,11 @@ def test_a_scene_that_stays_broken_is_named_and_read_at_the_next_run(
     server.behave(Manners(broken={f"/sentinel-2-l2a/{name}/nir": 503 for name in lost}))
     with pytest.raises(SystemExit) as caught:
         cli.main()
-    assert caught.value.code == cli.EXIT_INCOMPLETE
+    assert caught.value.code == ExitCode.INCOMPLETE
     skipped = {left["id"]: left for left in json.loads((tmp_path / "web" / "scan.json").read_text())["scenes_skipped"]}
     assert sorted(skipped) == sorted(lost)
     for left in skipped.values():
-        assert not left["usable"]
+        assert not left["superseded"]
         assert "given up after 6 attempts, at last 503 Service Unavailable (http://127.0.0.1" in left["reason"]
         assert left["reason"].endswith("nir.tif); the next run tries again")
     server.behave(Manners())

@@ -36,6 +36,12 @@ class Products:
     def bytes_read(self) -> int:
         return sum(self.reads.values())
 
+    def block_rows(self, scene: Scene, band: Band) -> int:
+        return 16
+
+    def stop(self) -> None:
+        raise AssertionError("nothing is interrupted")
+
     def grid_of(self, scene: Scene, band: Band) -> Grid:
         return grid_of(SHAPE)
 

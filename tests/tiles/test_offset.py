@@ -37,6 +37,12 @@ class Image:
     def bytes_read(self) -> int:
         return 0
 
+    def block_rows(self, scene: Scene, band: Band) -> int:
+        return 16
+
+    def stop(self) -> None:
+        raise AssertionError("nothing is interrupted")
+
     def grid_of(self, scene: Scene, band: Band) -> Grid:
         side = 10 if band is not Band.SCL else 10 * round(self.red.shape[0] / self.scl.shape[0])
         layer = self.scl if band is Band.SCL else self.red

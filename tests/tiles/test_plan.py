@@ -40,6 +40,12 @@ class Grids(FakeReader):
         super().__init__(Forest(shape=SHAPE))
         self.told = told or {}
 
+    def block_rows(self, scene: Scene, band: Band) -> int:
+        return 16
+
+    def stop(self) -> None:
+        raise AssertionError("nothing is interrupted")
+
     def grid_of(self, scene: Scene, band: Band) -> Grid:
         told = self.told.get((scene.id, band), super().grid_of(scene, band))
         if isinstance(told, SceneReadError):
