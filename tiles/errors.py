@@ -11,6 +11,7 @@
     ├── NoSceneError              nothing to look at in the month
     ├── GridError                 scenes that do not lie on one grid
     ├── AreaError                 an area of interest or forest mask that cannot serve
+    ├── StateError                what was kept of a tile is absent, damaged or made otherwise
     └── OutputError               the results cannot be written
 
 Each carries one sentence that says what is wrong, where, and what to do.
@@ -66,6 +67,10 @@ class GridError(SylvigieError):
 
 class AreaError(SylvigieError):
     """An area of interest or a forest mask cannot serve."""
+
+
+class StateError(SylvigieError):
+    """What was kept of a tile is absent, damaged or made with other parameters."""
 
 
 class OutputError(SylvigieError):
