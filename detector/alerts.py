@@ -278,7 +278,8 @@ def publishable(lonlat: Geometries) -> Geometries:
 
     geometries = np.asarray(shapely.transform(lonlat, rounded), dtype=object)
     broken = ~shapely.is_valid(geometries)
-    mended = shapely.set_precision(geometries[broken], 10.0**-_DEGREE_DECIMALS)
+    # From what was valid: rounding point by point may have crossed two lines.
+    mended = shapely.set_precision(lonlat[broken], 10.0**-_DEGREE_DECIMALS)
     geometries[broken] = shapely.transform(mended, rounded)
     return np.asarray(shapely.orient_polygons(geometries, exterior_cw=False), dtype=object)
 

@@ -19,8 +19,8 @@ from detector.params import TrackParams
 from detector.spacing import areas_ha
 from tiles.month import Month
 
-_WITH_OUTLINE = {Event.NEW, Event.REOPENED, Event.GROWN, Event.SHRUNK}
-"""Events that change an outline."""
+_HAIRLINE_DEG = 1e-7
+"""A centimetre, the last decimal that is published: outlines of neighbours are joined over gaps of rounding."""
 
 
 class Why(Protocol):
@@ -82,6 +82,7 @@ class Ledger:
     def __init__(self, before: Register, month: Month, told_since: date, params: TrackParams) -> None:
         self._before, self._month, self._told_since, self._params = before, month, told_since, params
         self._day = month.last_day
+        self._alerts_before = {alert.id: alert for alert in before.alerts}
         self._patches_before: dict[str, tuple[KnownPatch, ...]] = {}
         for patch in before.patches:
             self._patches_before[patch.alert_id] = (*self._patches_before.get(patch.alert_id, ()), patch)
@@ -134,8 +135,12 @@ class Ledger:
             first_low=alert.first_low,
             closed_reason=alert.closed_reason,
             merged_into=alert.merged_into,
-            geometry=alert.geometry if entry.event in _WITH_OUTLINE else None,
+            geometry=alert.geometry if self._is_redrawn(alert) else None,
         )
+
+    def _is_redrawn(self, alert: Alert) -> bool:
+        before = self._alerts_before.get(alert.id)
+        return before is None or bool(before.geometry != alert.geometry)
 
     def _refuted(self, draft: Draft, why: Why | None) -> _Entry:
         """Close an alert of which nothing is left; it keeps the patches that it had, should it be lost again."""
@@ -155,7 +160,7 @@ class Ledger:
         same = [self._rests_as_before(draft) for draft in drafts]
         told = [draft for draft, is_same in zip(drafts, same, strict=True) if not is_same]
         grounds = _array([_union([patch.ground for patch in draft.patches]) for draft in told])
-        outlines = _array([_union([patch.alert.geometry for patch in draft.patches]) for draft in told])
+        outlines = _array([_union([patch.alert.geometry for patch in draft.patches], _HAIRLINE_DEG) for draft in told])
         area_ha, _ = measure(grounds)
         gained, lost = self._moved(told, grounds)
         entries = [self._same(draft) for draft, is_same in zip(drafts, same, strict=True) if is_same]
@@ -202,14 +207,15 @@ class Ledger:
         before = draft.before
         if before is None:
             return _Entry(alert, Event.NEW, draft.patches)
+        if not (gained or lost):
+            # Less than a pixel: the outline stays as it was told, so that history holds every outline there was.
+            alert = replace(alert, geometry=before.geometry, area_ha=before.area_ha)
         if before.status is AlertStatus.CLOSED:
             return _Entry(alert, Event.REOPENED, draft.patches)
         if alert.status is AlertStatus.SETTLED and before.status is not AlertStatus.SETTLED:
             return self._settled(alert, draft)
         if gained or lost:
             return _Entry(alert, Event.GROWN if gained else Event.SHRUNK, draft.patches)
-        # Less than a pixel: the outline stays as it was told, so that history holds every outline there was.
-        alert = replace(alert, geometry=before.geometry, area_ha=before.area_ha)
         told = ("state", "status", "last_intact", "first_low", "tiles")
         if any(getattr(alert, name) != getattr(before, name) for name in told):
             return _Entry(alert, Event.REVISED, draft.patches)
@@ -262,8 +268,8 @@ def _mean(values: Sequence[float | None], weights: NDArray[np.float64]) -> float
     return sum(value * weight for value, weight in known) / total if total > 0 else None
 
 
-def _union(geometries: Sequence[BaseGeometry]) -> BaseGeometry:
-    return geometries[0] if len(geometries) == 1 else shapely.union_all(list(geometries))
+def _union(geometries: Sequence[BaseGeometry], grid_size: float | None = None) -> BaseGeometry:
+    return geometries[0] if len(geometries) == 1 else shapely.union_all(list(geometries), grid_size=grid_size)
 
 
 def _array(geometries: Sequence[BaseGeometry]) -> Geometries:

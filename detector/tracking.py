@@ -229,7 +229,7 @@ class _Step:
             fitting = [name for name in shared if self.spans[name].joined(day).days <= self.params.span_days]
             homes = [name for name in fitting if name in self.live]
             if homes:
-                home = min(homes, key=lambda name: (-shared[name], self.spans[name].first, name))
+                home = min(homes, key=lambda name: (-round(shared[name], 4), self.spans[name].first, name))
                 self.spans[home] = self.spans[home].joined(day)
                 self.node_of[number] = _Node(False, home)
             else:
