@@ -252,12 +252,10 @@ class _Step:
                 self._clip(number, foreign)
 
     def _clip(self, number: int, foreign: Sequence[BaseGeometry]) -> None:
-        """Take ground from a found patch; too little that is left is no patch."""
-        node = self.node_of[number]
+        """Take ground from a found patch; less than a pixel that is left is no patch."""
         rest = _polygonal(_array([shapely.difference(self.pieces[number], shapely.union_all(list(foreign)))]))
         self.pieces[number] = rest[0]
-        least = max(self.params.min_area_ha, self.params.change_ha) if node.is_new else self.params.change_ha
-        if areas_ha(rest)[0] < least:
+        if areas_ha(rest)[0] < self.params.change_ha:
             del self.node_of[number]
 
     def _groups(self, pairs: _Pairs) -> dict[_Node, int]:
@@ -337,6 +335,22 @@ class _Step:
             shared = areas_ha(shapely.intersection(self.pieces[number], _array(foreign[number])))
             if shared.sum() > _NOTHING_HA:
                 self._clip(number, foreign[number])
+        self._leave_crumbs(groups)
+
+    def _leave_crumbs(self, groups: Mapping[_Node, int]) -> None:
+        """Let go of what would be a new alert, but is only what other alerts left of patches, and too little."""
+        old = {group for node, group in groups.items() if not node.is_new and node.name in self.live}
+        members: dict[int, list[int]] = defaultdict(list)
+        for number, node in self.node_of.items():
+            if groups[node] not in old:
+                members[groups[node]].append(number)
+        for numbers in members.values():
+            clipped = all(self.pieces[number] is not self.found[number].exact for number in numbers)
+            if clipped:
+                whole = _array([shapely.union_all(self.pieces[numbers])])
+                if areas_ha(whole)[0] < self.params.min_area_ha:
+                    for number in numbers:
+                        del self.node_of[number]
 
     def _left_over(self, pairs: _Pairs, groups: Mapping[_Node, int], ground: Ground) -> dict[int, KnownPatch]:
         """What stays of the known patches of live alerts, beside what was found of their alerts."""
