@@ -1,4 +1,4 @@
-"""Alerts as columns of an Arrow table, and back, without loss; tables as GeoParquet."""
+"""Alerts as columns of an Arrow table, and back, without loss; tables as GeoParquet; the patches of a tile as one."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
 
 from detector.alerts import Alert, AlertState, AlertStatus, ClosedReason, ReviewState
+from detector.known import FoundPatch
 from detector.outlines import Geometries
 from tiles.errors import StateError
 
@@ -149,3 +151,35 @@ def read_geoparquet(path: Path) -> tuple[Any, dict[str, Geometries]]:
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException, shapely.GEOSException) as error:
         raise StateError(f"{path} cannot be read ({error}): restore it from a backup, or make it again.") from error
     return table, geometries
+
+
+def write_found(found: Sequence[FoundPatch], path: Path, more: Mapping[str, Any] | None = None) -> None:
+    """Write the patches of a tile and month as GeoParquet, their exact outlines first.
+
+    Parameters
+    ----------
+    found
+        Any number of patches.
+    path
+        File to write.
+    more
+        Further columns by name, row by row, such as features; `read_found` leaves them aside.
+    """
+    outlines, exact = np.empty(len(found), object), np.empty(len(found), object)
+    outlines[:] = [patch.alert.geometry for patch in found]
+    exact[:] = [patch.exact for patch in found]
+    columns = {**alert_columns([patch.alert for patch in found]), **(more or {})}
+    write_geoparquet(columns, {"geometry": exact, "outline": outlines}, path)
+
+
+def read_found(path: Path) -> list[FoundPatch]:
+    """Read what `write_found` wrote.
+
+    Raises
+    ------
+    tiles.errors.StateError
+        When the file is absent or damaged.
+    """
+    table, geometries = read_geoparquet(path)
+    alerts = alerts_from(table, geometries["outline"])
+    return [FoundPatch(alert, exact) for alert, exact in zip(alerts, geometries["geometry"], strict=True)]

@@ -159,14 +159,21 @@ class Ledger:
         """Alerts that rest on patches: told anew where anything was found of them."""
         same = [self._rests_as_before(draft) for draft in drafts]
         told = [draft for draft, is_same in zip(drafts, same, strict=True) if not is_same]
-        grounds = _array([_union([patch.ground for patch in draft.patches]) for draft in told])
-        outlines = _array([_union([patch.alert.geometry for patch in draft.patches], _HAIRLINE_DEG) for draft in told])
-        area_ha, _ = measure(grounds)
-        gained, lost = self._moved(told, grounds)
         entries = [self._same(draft) for draft, is_same in zip(drafts, same, strict=True) if is_same]
-        for i, (draft, outline) in enumerate(zip(told, publishable(outlines), strict=True)):
-            alert = self._told(draft, outline, float(area_ha[i]))
-            entries.append(self._entered(draft, alert, bool(gained[i]), bool(lost[i])))
+        grounds = _array([_union([patch.ground for patch in draft.patches]) for draft in told])
+        moved, gained = self._moved(told, grounds)
+        # Only what moved is drawn and measured anew, and history so holds every outline there was.
+        draw = np.flatnonzero(moved)
+        outlines, area_ha = np.empty(len(told), object), np.zeros(len(told))
+        outlines[draw] = publishable(
+            _array([_union([patch.alert.geometry for patch in told[i].patches], _HAIRLINE_DEG) for i in draw])
+        )
+        area_ha[draw], _ = measure(grounds[draw])
+        for i, draft in enumerate(told):
+            if not moved[i]:
+                outlines[i], area_ha[i] = draft.same[0].geometry, draft.same[0].area_ha
+            alert = self._told(draft, outlines[i], float(area_ha[i]))
+            entries.append(self._entered(draft, alert, bool(moved[i]), bool(gained[i])))
         return entries
 
     def _rests_as_before(self, draft: Draft) -> bool:
@@ -192,29 +199,27 @@ class Ledger:
         return AlertStatus.OPEN if told else AlertStatus.SETTLED
 
     def _moved(self, drafts: Sequence[Draft], grounds: Geometries) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Whether each ground gained, and whether it lost, a pixel or more."""
-        empty = shapely.Polygon()
-        had = _array(
-            [_union([p.ground for p in self._patches_before.get(draft.name, ())]) or empty for draft in drafts]
-        )
-        gained, lost = np.zeros(len(drafts), bool), np.zeros(len(drafts), bool)
-        differ = np.flatnonzero(~shapely.equals_identical(had, grounds))
-        gained[differ] = areas_ha(shapely.difference(grounds[differ], had[differ])) >= self._params.change_ha
-        lost[differ] = areas_ha(shapely.difference(had[differ], grounds[differ])) >= self._params.change_ha
-        return gained, lost
+        """Whether each ground is another than before by a pixel or more, and whether it gained so much."""
+        had = [self._patches_before.get(draft.name, ()) for draft in drafts]
+        moved = np.array([not patches for patches in had], bool)
+        gained = moved.copy()
+        known = np.flatnonzero(~moved)
+        before = _array([_union([patch.ground for patch in had[i]]) for i in known])
+        differ = ~shapely.equals_identical(before, grounds[known])
+        known, before = known[differ], before[differ]
+        gained[known] = areas_ha(shapely.difference(grounds[known], before)) >= self._params.change_ha
+        moved[known] = gained[known] | (areas_ha(shapely.difference(before, grounds[known])) >= self._params.change_ha)
+        return moved, gained
 
-    def _entered(self, draft: Draft, alert: Alert, gained: bool, lost: bool) -> _Entry:
+    def _entered(self, draft: Draft, alert: Alert, moved: bool, gained: bool) -> _Entry:
         before = draft.before
         if before is None:
             return _Entry(alert, Event.NEW, draft.patches)
-        if not (gained or lost):
-            # Less than a pixel: the outline stays as it was told, so that history holds every outline there was.
-            alert = replace(alert, geometry=before.geometry, area_ha=before.area_ha)
         if before.status is AlertStatus.CLOSED:
             return _Entry(alert, Event.REOPENED, draft.patches)
         if alert.status is AlertStatus.SETTLED and before.status is not AlertStatus.SETTLED:
             return self._settled(alert, draft)
-        if gained or lost:
+        if moved:
             return _Entry(alert, Event.GROWN if gained else Event.SHRUNK, draft.patches)
         told = ("state", "status", "last_intact", "first_low", "tiles")
         if any(getattr(alert, name) != getattr(before, name) for name in told):
@@ -225,7 +230,7 @@ class Ledger:
         """What is told of an alert; what people and later parts have added to it stays."""
         patches = draft.patches
         alerts = [patch.alert for patch in patches]
-        weights = areas_ha(_array([patch.ground for patch in patches]))
+        weights = areas_ha(_array([patch.ground for patch in patches])) if len(patches) > 1 else np.ones(1)
         # Of several first losses on one day the widest interval: it holds the beginning, whichever began.
         first = min(alerts, key=lambda a: (a.first_low, a.last_intact or date.min, a.id))
         largest = alerts[int(np.argmax(weights))]

@@ -167,6 +167,17 @@ class RegisterStore:
             ) from error
         return RegisterMonth(register.month, version, place, _read_record(place))
 
+    def forget_old(self, keep_months: int) -> None:
+        """Remove all but the last months. Nothing is lost of any alert: each month holds all history up to it.
+
+        Parameters
+        ----------
+        keep_months
+            As many as may be tracked again.
+        """
+        for kept in list(self.months().values())[: -max(1, keep_months)]:
+            shutil.rmtree(kept.folder, ignore_errors=True)
+
     def _clear_leftovers(self) -> None:
         """Remove what killed runs have left."""
         for folder in self.folder.glob(f"{_PARTIAL}*"):

@@ -463,7 +463,11 @@ class _Step:
             if self.pieces[number] is not one.exact:
                 alert = replace(alert, geometry=self.pieces[number])
             patches.append(KnownPatch(name, alert, self.pieces[number], self._date(number), self.month_end))
-        return tuple(sorted(patches, key=lambda patch: (patch.alert.id, patch.seen, shapely.to_wkb(patch.ground))))
+        return tuple(sorted(patches, key=_patch_order)) if len(patches) > 1 else tuple(patches)
+
+
+def _patch_order(patch: KnownPatch) -> tuple[str, date, bytes]:
+    return patch.alert.id, patch.seen, shapely.to_wkb(patch.ground)
 
 
 def _dated(alert: Alert, forerunners: Sequence[Alert]) -> Alert:
@@ -511,10 +515,13 @@ def _rows_by(number: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
 def _without(grounds: Geometries, taken: Sequence[Sequence[BaseGeometry]]) -> Geometries:
     """Each ground without others; the very same where there are none."""
     left = grounds.copy()
-    some = np.array([bool(others) for others in taken], bool)
-    if some.any():
-        unions = _array([others[0] if len(others) == 1 else shapely.union_all(others) for others in taken if others])
-        left[some] = _polygonal(shapely.difference(grounds[some], unions))
+    some = np.flatnonzero([bool(others) for others in taken])
+    if some.size:
+        unions = _array([taken[at][0] if len(taken[at]) == 1 else shapely.union_all(taken[at]) for at in some.tolist()])
+        # Most patches come again as they were: nothing is left of them, and that is quickly seen.
+        same = np.asarray(shapely.equals_identical(grounds[some], unions))
+        left[some[same]] = shapely.Polygon()
+        left[some[~same]] = _polygonal(shapely.difference(grounds[some[~same]], unions[~same]))
     return left
 
 

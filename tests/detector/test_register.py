@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,14 @@ import geopandas
 import pytest
 import shapely
 
-from detector.alert_tables import alert_columns, alerts_from, read_geoparquet, write_geoparquet
+from detector.alert_tables import (
+    alert_columns,
+    alerts_from,
+    read_found,
+    read_geoparquet,
+    write_found,
+    write_geoparquet,
+)
 from detector.alerts import ClosedReason, write_geojson
 from detector.known import Register
 from detector.register import RegisterStore, read_register, write_register
@@ -117,6 +127,41 @@ def test_alerts_pass_through_a_table_without_loss(tmp_path: Path) -> None:
     assert tuple(alerts_from(table, geometries["geometry"])) == register.alerts
 
 
+def test_patches_of_a_tile_pass_through_a_file_without_loss(tmp_path: Path) -> None:
+    found = [patch(box(10, 10, 3.5), 0, "a"), patch(box(60, 10), 4, "b", ndvi_after=None, last_intact=None)]
+    write_found(found, tmp_path / "patches.parquet", {"area_ha_mean": [1.0, 2.0]})
+    read = read_found(tmp_path / "patches.parquet")
+    assert [one.alert for one in read] == [one.alert for one in found]
+    assert [one.exact.wkb for one in read] == [one.exact.wkb for one in found]
+    assert geopandas.read_parquet(tmp_path / "patches.parquet")["area_ha_mean"].tolist() == [1.0, 2.0]
+    write_found([], tmp_path / "none.parquet")
+    assert read_found(tmp_path / "none.parquet") == []
+
+
+_KEPT = """
+import sys
+from pathlib import Path
+from detector.register import RegisterStore
+from tests.detector.test_register import lived
+print(RegisterStore(Path(sys.argv[1])).write(lived()).identity)
+"""
+
+
+def test_another_process_with_another_hash_writes_the_same_bytes(tmp_path: Path) -> None:
+    identities = {
+        subprocess.run(
+            [sys.executable, "-c", _KEPT, str(tmp_path / seed)],
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert identities == {RegisterStore(tmp_path / "here").write(lived()).identity + "\n"}
+
+
 # The store
 
 
@@ -176,6 +221,20 @@ def test_what_a_killed_run_left_is_cleared(tmp_path: Path) -> None:
     assert store.months()[MARCH].version == 2
     store.write(Register(MARCH.shifted(1)))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["2023-03.2", "2023-04.1"]
+
+
+def test_old_months_can_be_forgotten_and_their_history_stays(tmp_path: Path) -> None:
+    store = RegisterStore(tmp_path)
+    register = track(JANUARY, Register(), [patch(box(10, 10))], UNSEEN).register
+    store.write(register)
+    for month in (FEBRUARY, MARCH):
+        register = track(month, register, [patch(box(10, 10, 10 * month.month), 0)], UNSEEN).register
+        store.write(register)
+    store.forget_old(2)
+    assert list(store.months()) == [FEBRUARY, MARCH]
+    store.forget_old(0)
+    (kept,) = store.months().values()
+    assert [line.month for line in store.read(kept).history] == [JANUARY, FEBRUARY, MARCH]
 
 
 @pytest.mark.parametrize("name", ["alerts.parquet", "patches.parquet", "history.parquet", "alerts.geojson"])

@@ -45,6 +45,7 @@ def patch(
     whole = np.array([exact], object)
     values: dict[str, Any] = {
         "state": AlertState.CONFIRMED,
+        "last_intact": day(low - 20 if intact is None else intact),
         "ndvi_before": 0.8,
         "ndvi_after": 0.4,
         "ndvi_drop": 0.4,
@@ -59,7 +60,6 @@ def patch(
         tile=tile,
         tiles=(tile,),
         first_detected=month_of(low).last_day,
-        last_intact=day(low - 20 if intact is None else intact),
         first_low=day(low),
         area_ha=float(measure(whole)[0][0]),
         **values,
