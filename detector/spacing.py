@@ -77,6 +77,27 @@ def boxes_around(lonlat: Geometries, margin_m: float) -> Geometries:
     return np.asarray(shapely.box(west - by_lon, south - by_lat, east + by_lon, north + by_lat), dtype=object)
 
 
+def without_hairlines(lonlat: Geometries, width_m: float) -> Geometries:
+    """Without parts, spikes and rims narrower than this: what overlays leave along edges that two outlines share.
+
+    A pixel edge that is straight on a grid is bent in degrees, by millimetres, and is drawn by its ends or by points
+    between, as each outline has them. What is left of the difference is no ground, but may reach far.
+
+    Parameters
+    ----------
+    lonlat
+        object (n,). Polygons in degrees; what is no polygon is dropped.
+    width_m
+        Narrower is dropped. Corners stay where they were.
+    """
+    half = width_m / 2
+    scale = metres_per_degree(_latitudes(lonlat))
+    plane = _scaled(lonlat, scale)
+    eroded = shapely.buffer(plane, -half, join_style="mitre", mitre_limit=10)
+    opened = shapely.buffer(eroded, half, join_style="mitre", mitre_limit=10)
+    return _scaled(np.asarray(opened, dtype=object), 1 / scale)
+
+
 def _latitudes(lonlat: Geometries) -> NDArray[np.float64]:
     bounds = np.nan_to_num(shapely.bounds(lonlat))
     return np.asarray((bounds[:, 1] + bounds[:, 3]) / 2)

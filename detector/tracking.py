@@ -37,10 +37,13 @@ from detector.known import FoundPatch, KnownPatch, Register, Tracked
 from detector.ledger import Draft, Ledger, Why
 from detector.outlines import Geometries
 from detector.params import TrackParams
-from detector.spacing import areas_ha, boxes_around, gaps_m
+from detector.spacing import areas_ha, boxes_around, gaps_m, without_hairlines
 from tiles.change import PixelState
 from tiles.errors import InvalidParameterError
 from tiles.month import Month
+
+_HAIRLINE_M = 1.0
+"""Strips narrower than this are left of overlays, not of forests: a tenth of a pixel."""
 
 _NOTHING_HA = 1e-4
 """A square metre: outlines of neighbours on one grid overlap by less, through rounding and projection."""
@@ -253,7 +256,7 @@ class _Step:
 
     def _clip(self, number: int, foreign: Sequence[BaseGeometry]) -> None:
         """Take ground from a found patch; less than a pixel that is left is no patch."""
-        rest = _polygonal(_array([shapely.difference(self.pieces[number], shapely.union_all(list(foreign)))]))
+        rest = _left(_array([self.pieces[number]]), _array([shapely.union_all(list(foreign))]))
         self.pieces[number] = rest[0]
         if areas_ha(rest)[0] < self.params.change_ha:
             del self.node_of[number]
@@ -375,7 +378,7 @@ class _Step:
         ]
         refuted = np.zeros(len(live), bool)
         refuted[missed] = self._refuted(ground.count_states(unseen[missed])) if missed else False
-        seen_by_others = _polygonal(shapely.difference(rest[refuted], unseen[refuted]))
+        seen_by_others = _left(rest[refuted], unseen[refuted])
         rest[refuted], rest_ha[refuted] = seen_by_others, areas_ha(seen_by_others)
         stays: dict[int, KnownPatch] = {}
         for at, number in enumerate(live):
@@ -521,14 +524,10 @@ def _without(grounds: Geometries, taken: Sequence[Sequence[BaseGeometry]]) -> Ge
         # Most patches come again as they were: nothing is left of them, and that is quickly seen.
         same = np.asarray(shapely.equals_identical(grounds[some], unions))
         left[some[same]] = shapely.Polygon()
-        left[some[~same]] = _polygonal(shapely.difference(grounds[some[~same]], unions[~same]))
+        left[some[~same]] = _left(grounds[some[~same]], unions[~same])
     return left
 
 
-def _polygonal(geometries: Geometries) -> Geometries:
-    """Without the points and lines that overlays leave behind."""
-    result = geometries.copy()
-    for at in np.flatnonzero(~np.isin(shapely.get_type_id(geometries), (3, 6))):
-        parts = shapely.get_parts(geometries[at])
-        result[at] = shapely.union_all(parts[np.isin(shapely.get_type_id(parts), (3, 6))])
-    return result
+def _left(grounds: Geometries, taken: Geometries) -> Geometries:
+    """Each ground without another."""
+    return without_hairlines(np.asarray(shapely.difference(grounds, taken), dtype=object), _HAIRLINE_M)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.outlines import measure
-from detector.spacing import areas_ha, boxes_around, gaps_m, metres_per_degree
+from detector.spacing import areas_ha, boxes_around, gaps_m, metres_per_degree, without_hairlines
 
 GEOD = pyproj.Geod(ellps="WGS84")
 
@@ -64,3 +64,20 @@ def test_boxes_hold_the_margin(latitude: float) -> None:
         for azimuth in range(0, 360, 15):
             assert around.contains(shapely.Point(GEOD.fwd(corner[0], corner[1], azimuth, 100)[:2]))
     assert around.area < outline.area * 1.2
+
+
+def test_hairlines_go_and_corners_stay() -> None:
+    metre = 1 / metres_per_degree(np.array([45.0]))[0]
+    steps = [(0, 0), (100, 0), (100, 30), (60, 30), (60, 70), (20, 70), (20, 100), (0, 100)]
+    stairs = shapely.Polygon(np.array(steps) * metre + (3, 45))
+    hairs = [(0, 100, 0.05, 400), (100, 0, 500, 0.9), (300, 300, 0.5, 0.5)]
+    spiked = [
+        shapely.box(*(np.array([x, y, x + w, y + h]) * np.tile(metre, 2) + (3, 45, 3, 45))) for x, y, w, h in hairs
+    ]
+    (left,) = without_hairlines(np.array([shapely.union_all([stairs, *spiked])], object), 1.0)
+    assert left.geom_type == "Polygon"
+    assert shapely.hausdorff_distance(left, stairs) < 1e-9
+    lines = shapely.GeometryCollection([shapely.LineString([(3, 45), (3.1, 45)]), stairs])
+    (left,) = without_hairlines(np.array([lines], object), 1.0)
+    assert shapely.hausdorff_distance(left, stairs) < 1e-9
+    assert without_hairlines(np.array([spiked[0], shapely.Polygon()], object), 1.0).tolist() == [shapely.Polygon()] * 2

@@ -112,12 +112,17 @@ def test_three_patches_do_not_chain_from_month_to_month() -> None:
 
 def test_a_felling_that_creeps_on_for_years_is_cut_by_the_span() -> None:
     """Each month the patch is that of the last twelve months, and its median date moves on."""
-    register = Register()
+    register, settled_at = Register(), None
     for step in range(30):
         now = 30 * step
         first = max(0, now - 330)
         one = patch(box(10 + first / 10, 10, (now - first) / 10 + 3, 20), (first + now) // 2, f"p{step:02d}")
-        register = track(month_of(0).shifted(step), register, [one], UNSEEN).register
+        tracked = track(month_of(0).shifted(step), register, [one], UNSEEN)
+        register = tracked.register
+        if events(tracked)["p00"] == "settled":
+            settled_at = step
+    # The first alert is open as long as the patch still reaches over its ground.
+    assert settled_at == 29
     assert 2 <= len(register.published) <= 3
     for alert in register.published:
         mine = [known for known in register.patches if known.alert_id == alert.id]
@@ -194,9 +199,39 @@ def test_a_patch_that_falls_in_two_stays_one_alert() -> None:
 def test_a_patch_stays_where_it_belongs_though_its_date_shifts_over_the_span() -> None:
     a, b = patch(box(10, 10), 0, "a"), patch(box(25, 10), 364, "b")
     register = begun(a, b, month=month_of(370))
-    tracked = track(month_of(400), register, [patch(box(25, 10), 368, "b")], INTACT)
+    # Its rim has grown by 0.1 ha, too: too little to be an alert.
+    tracked = track(month_of(400), register, [patch(box(25, 10, 11), 368, "b")], INTACT)
     assert events(tracked) == {"a": "unchanged"}
     assert alerts(tracked)["a"].area_ha == pytest.approx(2, rel=2e-3)
+    tracked = track(month_of(400), register, [patch(box(25, 10, 15), 368, "b")], INTACT)
+    assert events(tracked) == {"a": "unchanged", "b": "new"}
+    assert alerts(tracked)["b"].area_ha == pytest.approx(0.5, rel=2e-3)
+
+
+def test_what_is_new_of_a_patch_is_near_to_what_it_is_near_to_itself() -> None:
+    old = [patch(box(22, 10), 0, "a"), patch(box(10, 10, 10, 30), 364, "b")]
+    near_the_old = patch(box(0, 10, 5, 10), 500, "x")
+    register = begun(*old, near_the_old, month=month_of(505))
+    assert [alert.id[10:] for alert in register.alerts] == ["a", "x"]
+    tracked = track(month_of(535), register, [near_the_old, patch(box(10, 10, 10, 70), 400, "c")], UNSEEN)
+    assert events(tracked) == {"a": "unchanged", "c": "new", "x": "unchanged"}
+    assert alerts(tracked)["c"].area_ha == pytest.approx(4, rel=2e-3)
+
+
+def test_a_patch_over_two_alerts_that_stay_two_belongs_to_that_which_it_mostly_shows() -> None:
+    register = begun(patch(box(10, 10), 0, "a"), patch(box(20, 10, 40), 400, "b"), month=month_of(410))
+    tracked = track(month_of(440), register, [patch(box(15, 10, 50), 250, "c")], UNSEEN)
+    assert events(tracked) == {"a": "unchanged", "b": "grown"}
+    assert alerts(tracked)["b"].area_ha == pytest.approx(4.5, rel=2e-3)
+
+
+def test_an_alert_grows_by_dates_while_its_span_lasts() -> None:
+    """Each of two patches would fit the alert, but not both."""
+    register = begun(patch(box(10, 10), 100, "a"), patch(box(21, 10), 300, "b"), month=month_of(310))
+    found = [patch(box(10, 10, 10, 20), -60, "c"), patch(box(21, 10, 10, 20), 450, "d")]
+    tracked = track(month_of(460), register, found, UNSEEN)
+    assert events(tracked) == {"a": "grown", "d": "new"}
+    assert [alerts(tracked)[name].area_ha for name in "ad"] == pytest.approx([3, 1], rel=2e-3)
 
 
 def test_the_same_ground_lost_again_after_years_is_another_alert() -> None:
@@ -228,6 +263,24 @@ def test_ground_that_two_tiles_see_counts_once() -> None:
     assert (alert.last_intact, alert.first_low) == (day(-20), day(0))
     assert alert.scenes_before == ("S-0020",)
     assert alert.scenes_after == ("S+0000", "S+0004")
+
+
+def test_of_two_first_losses_on_one_day_the_wider_interval_is_told() -> None:
+    pair = [patch(box(10, 10), 0, "a", intact=-5), patch(box(22, 10), 0, "b", intact=-30)]
+    assert begun(*pair).alerts[0].last_intact == day(-30)
+    assert begun(pair[0], patch(box(22, 10), 0, "b", last_intact=None)).alerts[0].last_intact is None
+
+
+def test_the_outline_is_that_of_the_tiles_and_the_area_that_of_the_pixels() -> None:
+    pair = [patch(box(10, 10), 0, "a"), patch(box(20, 10), 0, "b", "31TEL")]
+    smoothed = [
+        FoundPatch(dataclasses.replace(one.alert, geometry=box(left, 11, 10, 8)), one.exact)
+        for one, left in zip(pair, (10, 20), strict=True)
+    ]
+    (alert,) = begun(*smoothed).alerts
+    assert alert.area_ha == pytest.approx(2, rel=2e-3)
+    assert shapely.hausdorff_distance(alert.geometry, box(10, 11, 20, 8)) < 2e-7
+    assert alert.geometry.geom_type == "Polygon"
 
 
 def test_counts_are_those_of_the_larger_patch() -> None:
