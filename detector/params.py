@@ -90,8 +90,9 @@ class TrackParams:
         Smallest new ground that begins an alert where a patch reaches over the ground of one that cannot grow any
         more: `PatchParams.min_area_ha`.
     overlap_share
-        Share of the smaller of two outlines that they have in common when they show one loss. Pixels of two tiles are
-        half a pixel apart, so that neighbours overlap by slivers: 3 % of a square hectare, 10 % of the narrowest bar.
+        Share of the smaller of two outlines that they have in common when they show one loss. The grids of two UTM
+        zones may set an edge half a pixel apart, so that neighbours overlap by slivers: 5 m along the side of a square
+        hectare are 5 % of it.
     intact_share
         Ground that is not found any more is taken back if more than this share of its forest was seen intact: the
         majority, as a majority of confirmed pixels makes an alert confirmed. What clouds hide counts against it: a
