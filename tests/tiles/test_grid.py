@@ -79,7 +79,8 @@ def test_a_grid_names_itself_with_crs_size_and_pixel() -> None:
 @pytest.mark.parametrize(("grid", "margin"), [(GRID, 0), (ROTATED, 1)])
 def test_the_window_over_an_area_holds_it_and_no_more(grid: Grid, margin: int) -> None:
     """The box around a pixel of a turned grid touches the pixels around."""
-    found = grid.window_over(grid.window_bounds(Window(7, 5, 1, 1)))
+    x, y = np.transpose([grid.transform @ corner for corner in ((7, 5), (8, 5), (7, 6), (8, 6))])
+    found = grid.window_over((x.min(), y.min(), x.max(), y.max()))
     assert found == Window(7 - margin, 5 - margin, 1 + 2 * margin, 1 + 2 * margin)
 
 
