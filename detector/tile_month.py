@@ -14,12 +14,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import rasterio
 from affine import Affine
 from rasterio.crs import CRS
 
-from detector.patch_files import write_patches
-from detector.pipeline import find_alerts, software_version
+from detector.alert_tables import write_found
+from detector.known import FoundPatch
+from detector.outlines import to_wgs84
+from detector.pipeline import TileAlerts, find_alerts, software_version
 from detector.ports import Progress, TileJob, TileOutcome, TileStatus
 from detector.tile_store import FOREST_FILE, PATCHES_FILE, TileMonth, TileStore, write_record
 from tiles.catalog import Catalogue, Found, SkippedScene, open_catalogue
@@ -208,7 +211,9 @@ class _TileWork:
         record = _record(job, work, plan, skipped, tally)
         heard = [*self._scenes_before(work.before), *record["scenes"]]
         scenes = [(dt.datetime.fromisoformat(scene["acquired"]).date(), str(scene["id"])) for scene in heard]
-        write_patches(find_alerts(files, plan, params.patches, scenes), plan.grid, folder / PATCHES_FILE)
+        found = find_alerts(files, plan, params.patches, scenes)
+        features = {str(name): found.features[name].to_numpy() for name in found.features}
+        write_found(_found_patches(found, plan.grid), folder / PATCHES_FILE, features)
         write_record(folder, record)
 
     def _scenes_before(self, before: TileMonth | None) -> list[dict[str, Any]]:
@@ -307,6 +312,13 @@ def _plain(params: ChangeParams) -> dict[str, Any]:
     """Parameters as JSON gives them back."""
     plain: dict[str, Any] = json.loads(json.dumps(asdict(params)))
     return plain
+
+
+def _found_patches(found: TileAlerts, grid: Grid) -> list[FoundPatch]:
+    """Patches with their exact outlines in degrees, as tracking wants them."""
+    exact = np.empty(len(found.patches), object)
+    exact[:] = [patch.exact for patch in found.patches]
+    return [FoundPatch(alert, outline) for alert, outline in zip(found.alerts, to_wgs84(exact, grid.crs), strict=True)]
 
 
 def _described(grid: Grid) -> dict[str, Any]:

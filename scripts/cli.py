@@ -96,7 +96,7 @@ def monthly(
 ) -> None:
     """Run a month over many tiles: what cron calls."""
     from scripts.monthly import run_month
-    from scripts.works import track_month, work_tile
+    from scripts.works import TrackAlerts, work_tile
 
     now = dt.datetime.now(dt.UTC)
     request = _request(
@@ -111,7 +111,8 @@ def monthly(
         now.date(),
         may_build=not no_build,
     )
-    raise typer.Exit(run_month(request, work_tile, track_month, now))
+    track = TrackAlerts(request.catalogue, request.credentials, request.params)
+    raise typer.Exit(run_month(request, work_tile, track, now))
 
 
 @reference.command("build")

@@ -77,7 +77,9 @@ def test_a_good_run_ends_with_zero_and_is_recorded(tmp_path: Path, capfd: pytest
     }
     tile = record["tiles"][0]
     assert tile["scenes_read"] == [f"S2A_31TFJ_2026-05_{count}" for count in range(3)]
-    assert tile["scenes_skipped"] == [{"id": "S2B_twice", "reason": "a duplicate of one that was read", "usable": True}]
+    assert tile["scenes_skipped"] == [
+        {"id": "S2B_twice", "reason": "a duplicate of one that was read", "superseded": True}
+    ]
     assert tile["pixels"] == {"watched": 1000, "observed": 800, "provisional": 5, "confirmed": 7}
     assert tile["peak_memory_bytes"] > 10_000_000
     assert tile["seconds"] > 0
