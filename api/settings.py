@@ -26,8 +26,7 @@ class Settings(BaseSettings):
     ----------
     catalogue
         Where scenes come from; see `tiles.catalog.open_catalogue`. By default Element 84's Collection 1: anybody may
-        read it, its files decode twenty times faster than JPEG 2000, its offset is ESA's throughout, and since 2023 it
-        is complete, which its older sister ``earth-search`` is not.
+        read it, its files decode twenty times faster than JPEG 2000, and its offset is ESA's throughout (ADR 0010).
     data_dir
         Where the state of each tile, the records and the results of the monthly run are kept.
     cdse_s3_key, cdse_s3_secret

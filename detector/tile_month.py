@@ -33,7 +33,7 @@ from tiles.errors import SceneReadError, StateError
 from tiles.grid import Grid
 from tiles.merging import archive_reader
 from tiles.month import Month
-from tiles.plan import first_month_needed, plan_known, plan_tile
+from tiles.plan import clearest, first_month_needed, plan_known, plan_tile
 from tiles.reader import Reader, gdal_env
 from tiles.scene import Band, Scene
 from tiles.state import StateReader, StateWriter
@@ -41,6 +41,11 @@ from tiles.watch import WatchedArea, write_forest
 
 LATE_MONTHS = 2
 """Months before the one that is asked for in which scenes may still arrive, or be read after all."""
+
+BUILD_SCENES_PER_MONTH = 3
+"""Scenes of each month that a reference is built from, and the months since are followed by: the least clouded. Of
+three years that makes a hundred, of which a pixel sees some fifty, where its curve needs ten. All of them would take
+three times the bytes, most of them of cloud."""
 
 KEPT_MONTHS = 6
 """Months whose memory is kept: enough to begin again before the late ones."""
@@ -72,6 +77,8 @@ class _Work:
     area: WatchedArea
     known: StateReader | None
     before: TileMonth | None
+    not_chosen: int = 0
+    """Scenes of a build that were left aside for clearer ones."""
 
 
 @dataclass
@@ -144,12 +151,15 @@ class _TileWork:
         """Make the reference, and follow the months since up to and with this one."""
         params = self._job.params.change
         found = self._scenes(first_month_needed(month, params).first_day, month)
+        chosen = clearest(found.scenes, BUILD_SCENES_PER_MONTH)
+        not_chosen = len(found.scenes) - len(chosen)
+        found = Found(tuple(chosen), found.skipped)
         area = WatchedArea.open(self._job.forest_mask, None)
 
         def plan(scenes: Sequence[Scene]) -> tuple[TilePlan, list[SkippedScene]]:
             return plan_tile(self._job.tile, scenes, month, self._reader, params, unseen_month=True)
 
-        self._write(_Work(month, found, plan, area, None, None), done)
+        self._write(_Work(month, found, plan, area, None, None, not_chosen), done)
 
     def _scan(self, month: Month, found: Found, done: _Done) -> None:
         """Work a month out from the month before it."""
@@ -289,6 +299,7 @@ def _record(job: TileJob, work: _Work, plan: TilePlan, skipped: Sequence[Skipped
         "pixels_per_class": plan.pixels_per_class,
         "scenes_reference": [scene.id for scene in plan.reference],
         "scenes": [_heard(scene) for scene in plan.monitored],
+        "scenes_not_chosen": work.not_chosen,
         "scenes_skipped": [asdict(left) for _, left in sorted(left_out.items())],
         "pixels": vars(tally),
         "parameters": _plain(job.params.change),

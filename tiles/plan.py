@@ -24,6 +24,27 @@ def first_month_needed(month: Month, params: ChangeParams) -> Month:
     return month.shifted(1 - params.monitor.months - 12 * params.reference.years)
 
 
+def clearest(scenes: Sequence[Scene], per_month: int) -> list[Scene]:
+    """The least clouded scenes of each calendar month, oldest first; those of unknown cloud are kept beside.
+
+    Parameters
+    ----------
+    scenes
+        Of one tile, in any order.
+    per_month
+        How many of each month.
+    """
+    months: dict[tuple[int, int], list[Scene]] = {}
+    for scene in scenes:
+        months.setdefault((scene.day.year, scene.day.month), []).append(scene)
+    kept: list[Scene] = []
+    for group in months.values():
+        known = [(scene.cloud_share, scene.acquired, scene.id) for scene in group if scene.cloud_share is not None]
+        chosen = {name for _, _, name in sorted(known)[:per_month]}
+        kept += [scene for scene in group if scene.cloud_share is None or scene.id in chosen]
+    return sorted(kept, key=lambda scene: (scene.acquired, scene.id))
+
+
 def plan_tile(
     tile: str,
     scenes: Sequence[Scene],

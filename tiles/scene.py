@@ -57,6 +57,8 @@ class Scene:
         When this product was made of the acquisition, as far as the catalogue tells.
     footprint
         Ground that holds data, in degrees (longitude, latitude), where the catalogue tells it.
+    cloud_share
+        Cloud over the tile, 0 to 1, as far as the catalogue tells.
     parts
         Further products of the pass, in order of preference: each is read where those before it have no data.
         They have no parts of their own.
@@ -76,6 +78,7 @@ class Scene:
     datatake: str | None = None
     generated: dt.datetime | None = None
     footprint: BaseGeometry | None = field(default=None, repr=False)
+    cloud_share: float | None = None
     parts: tuple[Scene, ...] = ()
     alternatives: tuple[Scene, ...] = ()
     offset_evidence: str | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -152,8 +153,12 @@ def write_small_archive(directory: Path) -> None:
     assert (directory / COLLECTION_ID).is_dir()
 
 
-def _write_rasters(folder: Path, day: dt.date, transform: Affine) -> tuple[tuple[int, int], tuple[int, int]]:
-    red, nir, scl = FOREST.bands(day)
+def _write_rasters(
+    folder: Path, day: dt.date, transform: Affine, cols_further_east: int = 0
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    rows, cols = FOREST.felled
+    felled = rows, slice(cols.start - cols_further_east, cols.stop - cols_further_east)
+    red, nir, scl = replace(FOREST, felled=felled).bands(day)
     write_cog(folder / "red.tif", red, transform, EPSG, 0)
     write_cog(folder / "nir.tif", nir, transform, EPSG, 0)
     write_cog(folder / "scl.tif", scl, twice_as_coarse(transform), EPSG, 0, overview_resampling="nearest")
@@ -164,3 +169,26 @@ def write_raster(path: Path, pixels: np.ndarray[Any, Any], transform: Affine = T
     """Any small raster."""
     write_cog(path, pixels, transform, epsg, 0, overview_resampling="nearest")
     return path
+
+
+def move_tile(archive: Path, target: Path, tile: str, metres: float) -> Path:
+    """An archive with all scenes of another, and the same ground again as another tile, whose grid lies further east.
+
+    What lies beyond the first tile's ground is forest in the second.
+    """
+    shutil.copytree(archive, target)
+    collection = target / COLLECTION_ID / "collection.json"
+    links = json.loads(collection.read_text())
+    for day in DAYS:
+        twin = item_id(day).replace("31TDK", tile)
+        folder = item_folder(target, twin)
+        shutil.copytree(folder_of(archive, day), folder)
+        document = json.loads((folder / f"{item_id(day)}.json").read_text().replace(item_id(day), twin))
+        (folder / f"{item_id(day)}.json").unlink()
+        document["properties"]["grid:code"] = f"MGRS-{tile}"
+        (folder / f"{twin}.json").write_text(json.dumps(document))
+        links["links"].append({"rel": "item", "href": f"./{twin}/{twin}.json", "type": "application/geo+json"})
+        transform = TRANSFORM @ Affine.translation(metres / 10, 0)
+        _write_rasters(folder, day, transform, int(metres) // 10)
+    collection.write_text(json.dumps(links))
+    return target

@@ -36,7 +36,7 @@ def _fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     JOBS.clear()
     monkeypatch.setattr(works, "work_tile", _work)
     monkeypatch.setattr(works, "build_reference", _work)
-    monkeypatch.setattr(works, "track_month", _track)
+    monkeypatch.setattr(works, "TrackAlerts", lambda *_: _track)
 
 
 def _sylvigie(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:

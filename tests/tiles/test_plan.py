@@ -20,7 +20,7 @@ from tiles.engine import ChangeParams, TilePlan
 from tiles.errors import GridError, NoSceneError, SceneReadError
 from tiles.grid import Grid
 from tiles.month import Month
-from tiles.plan import first_month_needed, plan_tile
+from tiles.plan import clearest, first_month_needed, plan_tile
 from tiles.scene import Band, Scene
 
 MONTH = Month(2019, 7)
@@ -244,3 +244,15 @@ def test_a_scene_that_breaks_while_its_offset_is_sought_is_left_out_as_unreadabl
     plan, (left,) = _plan([*FIVE[:4], _undecided(FIVE[4])], Coded({}, broken_red=FIVE[4].id))
     assert plan.scenes == tuple(FIVE[:4])
     assert left.reason == "its red raster is damaged or cut short"
+
+
+def test_the_clearest_scenes_of_each_month_are_kept_and_those_of_unknown_cloud() -> None:
+    clouds = {1: 0.9, 6: 0.1, 11: None, 16: 0.4, 21: 0.1}
+    scenes = [
+        dataclasses.replace(scene_on(dt.date(2019, month, day)), cloud_share=cloud)
+        for month in (5, 6)
+        for day, cloud in clouds.items()
+    ]
+    for per_month, days in ((0, [11]), (1, [6, 11]), (2, [6, 11, 21]), (9, [1, 6, 11, 16, 21])):
+        kept = clearest(scenes[::-1], per_month)
+        assert [(scene.day.month, scene.day.day) for scene in kept] == [(m, d) for m in (5, 6) for d in days]

@@ -133,6 +133,7 @@ def item_of(product: Path) -> pystac.Item:
         "s2:datatake_id": None if datatake is None else datatake.get("datatakeIdentifier"),
         "s2:product_uri": product.name,
         "s2:generation_time": _text(root, "GENERATION_TIME"),
+        "eo:cloud_cover": _text(root, "Cloud_Coverage_Assessment"),
     }
     corners = _corners(root)
     document: dict[str, Any] = {

@@ -60,6 +60,7 @@ def scene_of(item: pystac.Item) -> Scene:
         datatake=None if datatake is None else str(datatake).rpartition("_N")[0] or str(datatake),
         generated=_generated(item),
         footprint=_footprint(item),
+        cloud_share=_cloud_share(item),
     )
 
 
@@ -148,6 +149,15 @@ def _footprint(item: pystac.Item) -> BaseGeometry | None:
         if km2 / _TILE_KM2 > 1.1 - float(nodata_pct) / 100:
             return None
     return outline
+
+
+def _cloud_share(item: pystac.Item) -> float | None:
+    """Cloud over the tile; None where the item does not tell, or tells what cannot be."""
+    told = item.properties.get("eo:cloud_cover")
+    with suppress(ValueError, TypeError):
+        share = float(told) / 100  # type: ignore[arg-type]
+        return share if 0 <= share <= 1 else None
+    return None
 
 
 def _tile(item: pystac.Item) -> str:

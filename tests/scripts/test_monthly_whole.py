@@ -1,0 +1,116 @@
+"""Months over real files, from the command's words to the published alerts: what no test of a part sees."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts import cli
+from scripts.exit_codes import ExitCode
+from tests.fakes.archive import DAYS as ARCHIVE_DAYS
+from tests.fakes.archive import FOREST, item_folder, item_id, move_tile
+
+TILE = "31TDK"
+
+
+def _monthly(monkeypatch: pytest.MonkeyPatch, archive: Path, data: Path, month: str, *more: str) -> int:
+    words = ["monthly", "--month", month, "--tiles", TILE, "--catalog", str(archive), "--data-dir", str(data), *more]
+    monkeypatch.setattr("sys.argv", ["sylvigie", *words])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+def _alerts(data: Path, month: str, name: str = "alerts.geojson") -> list[dict[str, Any]]:
+    features = json.loads((data / "months" / month / name).read_text())["features"]
+    return [{"id": feature["id"], **feature["properties"]} for feature in features]
+
+
+def _kept(data: Path, folders: Sequence[str] = ("tiles", "alerts")) -> dict[str, bytes]:
+    files = (path for folder in folders for path in (data / folder).rglob("*") if path.is_file())
+    return {str(path.relative_to(data)): path.read_bytes() for path in sorted(files)}
+
+
+def test_an_alert_keeps_its_identity_from_month_to_month(
+    monkeypatch: pytest.MonkeyPatch, small_archive: Path, tmp_path: Path
+) -> None:
+    for month in ("2019-05", "2019-06", "2019-07"):
+        assert _monthly(monkeypatch, small_archive, tmp_path, month) == ExitCode.DONE
+    before, first, then = (_alerts(tmp_path, month) for month in ("2019-05", "2019-06", "2019-07"))
+    # Felled on 20 May, after the last look of that month.
+    assert before == []
+    assert [alert["id"] for alert in first] == [alert["id"] for alert in then]
+    assert [alert["first_detected"] for alert in (*first, *then)] == ["2019-06-30"] * 2
+    assert then[0]["state"] == "confirmed"
+    assert then[0]["area_ha"] == pytest.approx(FOREST.mask().sum() / 100, rel=0.01)
+    assert then[0]["status"] == "open"
+    record = json.loads((tmp_path / "months" / "2019-07" / "run.json").read_text())
+    assert record["alerts"] == {"new": 0, "grown": 0, "closed": 0, "open": 1}
+    assert len(record["tiles"][0]["scenes_read"]) == 2
+
+
+def test_a_run_that_is_done_changes_nothing_and_reads_nothing(
+    monkeypatch: pytest.MonkeyPatch, small_archive: Path, tmp_path: Path
+) -> None:
+    assert _monthly(monkeypatch, small_archive, tmp_path, "2019-07") == ExitCode.DONE
+    kept = _kept(tmp_path)
+    assert _monthly(monkeypatch, small_archive, tmp_path, "2019-07") == ExitCode.DONE
+    assert _kept(tmp_path) == kept
+    record = json.loads((tmp_path / "months" / "2019-07" / "run.json").read_text())
+    assert record["tiles"][0]["bytes_read"] == 0
+
+
+def test_a_felling_across_two_overlapping_tiles_is_one_alert(
+    monkeypatch: pytest.MonkeyPatch, small_archive: Path, tmp_path: Path
+) -> None:
+    # The neighbour shows the same ground from 80 m further east.
+    neighbour = move_tile(small_archive, tmp_path / "both", "31TEK", 80.0)
+    assert _monthly(monkeypatch, neighbour, tmp_path / "data", "2019-07", "--tiles", "31TDK,31TEK") == ExitCode.DONE
+    (alert,) = _alerts(tmp_path / "data", "2019-07")
+    assert sorted(alert["tiles"]) == ["31TDK", "31TEK"]
+    (alone,) = _alone(monkeypatch, small_archive, tmp_path / "alone")
+    assert alert["area_ha"] == pytest.approx(alone["area_ha"], rel=1e-3)
+
+
+def _alone(monkeypatch: pytest.MonkeyPatch, archive: Path, data: Path) -> list[dict[str, Any]]:
+    assert _monthly(monkeypatch, archive, data, "2019-07") == ExitCode.DONE
+    return _alerts(data, "2019-07")
+
+
+def test_a_month_without_its_reference_fails_where_it_may_not_be_built(
+    monkeypatch: pytest.MonkeyPatch, small_archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _monthly(monkeypatch, small_archive, tmp_path, "2019-07", "--no-build") == ExitCode.INCOMPLETE
+    assert "sylvigie reference build --tile 31TDK" in capsys.readouterr().out
+
+
+def test_a_scene_that_comes_late_is_taken_in(
+    monkeypatch: pytest.MonkeyPatch, small_archive: Path, tmp_path: Path
+) -> None:
+    day = next(day for day in ARCHIVE_DAYS if (day.year, day.month) == (2019, 6))
+    late, name = shutil.copytree(small_archive, tmp_path / "late"), item_id(day)
+    shutil.move(item_folder(late, name), tmp_path / "aside")
+    collection = item_folder(late, name).parent / "collection.json"
+    whole = collection.read_text()
+    document = json.loads(whole)
+    document["links"] = [link for link in document["links"] if name not in link["href"]]
+    collection.write_text(json.dumps(document))
+    for month in ("2019-06", "2019-07"):
+        assert _monthly(monkeypatch, late, tmp_path / "data", month) == ExitCode.DONE
+    shutil.move(tmp_path / "aside", item_folder(late, name))
+    collection.write_text(whole)
+    assert _monthly(monkeypatch, late, tmp_path / "data", "2019-07") == ExitCode.DONE
+    record = json.loads((tmp_path / "data" / "months" / "2019-07" / "run.json").read_text())
+    assert record["tiles"][0]["redone_months"] == ["2019-06", "2019-07"]
+    # Run on the same archive from the beginning, to the byte, but for the versions in the folders' names.
+    for month in ("2019-06", "2019-07"):
+        assert _monthly(monkeypatch, late, tmp_path / "whole", month) == ExitCode.DONE
+    one, other = (_kept(tmp_path / data, ["tiles"]) for data in ("data", "whole"))
+    assert {name.replace(".2/", ".1/"): content for name, content in one.items()} == other
+    assert _alerts(tmp_path / "data", "2019-07") == _alerts(tmp_path / "whole", "2019-07")
