@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from scripts import cli
+from scripts.archive_writer import item_folder
 from scripts.exit_codes import ExitCode
 from tests.fakes.archive import DAYS as ARCHIVE_DAYS
-from tests.fakes.archive import FOREST, item_folder, item_id, move_tile
+from tests.fakes.archive import FOREST, item_id, move_tile
 
 TILE = "31TDK"
 

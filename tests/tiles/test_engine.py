@@ -290,3 +290,16 @@ def test_runs_list_each_watched_pixel_once_cell_after_cell(mask: NDArray[np.bool
     for (top, left), first, last in zip(corners, cells, cells[1:], strict=False):
         places = seen[top : top + cell_px, left : left + cell_px]
         assert sorted(places[places >= 0]) == list(range(first, last))
+
+
+@pytest.mark.parametrize("rows_of_blocks", [1, 4, 7, 64])
+@pytest.mark.parametrize("size", [1, 2])
+def test_no_row_of_a_classification_is_decoded_twice(
+    monkeypatch: pytest.MonkeyPatch, size: int, rows_of_blocks: int
+) -> None:
+    forest = dataclasses.replace(FOREST, shape=(61, 48), pixels_per_class=size)
+    reader = FakeReader(forest)
+    reader.rows_of_blocks = rows_of_blocks
+    _run(forest, 1, reader=reader, **_small_windows(monkeypatch, 16))
+    assert all(rows[: -(-61 // size)].tolist() == [1] * -(-61 // size) for rows in reader.classified.values())
+    assert len(reader.classified) == len(REFERENCE) + len(MONITORED)
