@@ -37,6 +37,10 @@ from tiles.watch import WatchedPixels
 WINDOW_PX = 1024
 """Side of a window: a multiple of the blocks of every archive (256, 512, 1024), so that none is decoded twice."""
 
+_HELD_SCENES = 48
+"""Scenes of whose classification rows are held for the next row of windows, up to 5 MB of each: a month has a dozen or
+two, the years of a reference a hundred and more."""
+
 _DATES_AT_ONCE = 16
 """Dates that are read before they are followed: memory then does not grow with the months of a scan."""
 
@@ -198,7 +202,8 @@ class _Engine:
         self._progress, self._known, self._keeper = progress, known, keeper
         self._terms = 1 + 2 * params.reference.order
         classes = tuple(-(-side // plan.pixels_per_class) for side in plan.grid.shape)
-        self._stripes = {scene.id: _Stripes(scene, (classes[0], classes[1])) for scene in plan.scenes}
+        hold = len(plan.scenes) <= _HELD_SCENES
+        self._stripes = {scene.id: _Stripes(scene, (classes[0], classes[1]), hold) for scene in plan.scenes}
         self._local = threading.local()
         self._lock = threading.Lock()
         self._tally = Tally()
@@ -425,11 +430,12 @@ class _Engine:
 class _Stripes:
     """The classification of a scene, read downwards: rows that the margin asks for again are not decoded again.
 
-    Rows are read by whole blocks of the file, and kept until no later row of windows needs them.
+    Rows are read by whole blocks of the file, and kept until no later row of windows needs them; of too many scenes none
+    are kept, and some rows are decoded again.
     """
 
-    def __init__(self, scene: Scene, shape: tuple[int, int]) -> None:
-        self._scene, self._shape = scene, shape
+    def __init__(self, scene: Scene, shape: tuple[int, int], hold: bool) -> None:
+        self._scene, self._shape, self._hold = scene, shape, hold
         self._first, self._held = 0, np.empty((0, shape[1]), np.uint8)
         self._block_rows = 0
         self._lock = threading.Lock()
@@ -451,7 +457,7 @@ class _Stripes:
                 reader.read(self._scene, Band.SCL, Window(0, end, width, stop - end), more)
                 self._held = np.concatenate([self._held, more]) if len(self._held) else more
             found = self._held[first - self._first : last - self._first]
-            gone = min(max(0, needed_next - self._first), len(self._held))
+            gone = min(max(0, needed_next - self._first), len(self._held)) if self._hold else len(self._held)
             self._held = self._held[gone:].copy()
             self._first += gone
             return found

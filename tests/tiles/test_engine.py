@@ -300,6 +300,7 @@ def test_no_row_of_a_classification_is_decoded_twice(
     forest = dataclasses.replace(FOREST, shape=(61, 48), pixels_per_class=size)
     reader = FakeReader(forest)
     reader.rows_of_blocks = rows_of_blocks
+    monkeypatch.setattr(engine, "_HELD_SCENES", len(REFERENCE) + len(MONITORED))
     _run(forest, 1, reader=reader, **_small_windows(monkeypatch, 16))
     assert all(rows[: -(-61 // size)].tolist() == [1] * -(-61 // size) for rows in reader.classified.values())
     assert len(reader.classified) == len(REFERENCE) + len(MONITORED)
