@@ -430,8 +430,8 @@ class _Engine:
 class _Stripes:
     """The classification of a scene, read downwards: rows that the margin asks for again are not decoded again.
 
-    Rows are read by whole blocks of the file, and kept until no later row of windows needs them; of too many scenes none
-    are kept, and some rows are decoded again.
+    Rows are read by whole blocks of the file, and kept until no later row of windows needs them; of too many scenes
+    none are kept, and some rows are decoded again.
     """
 
     def __init__(self, scene: Scene, shape: tuple[int, int], hold: bool) -> None:
