@@ -1,7 +1,7 @@
 """A month of a tile: what is known from before, the month's scenes, and what is then known, kept for the next.
 
 A tile of which nothing is known is built first: the reference from the years before, and the months since followed up
-to the one before that which is asked for. After that a month reads its own scenes alone. Months of which scenes came
+to where scenes may still come late. After that a month reads its own scenes alone. Months of which scenes came
 late are worked out again, with all that stand on them.
 """
 
@@ -103,16 +103,24 @@ class _TileWork:
                         f"Tile {job.tile} has no reference that serves {job.month}: build it by "
                         f"`sylvigie reference build --tile {job.tile}`."
                     )
-                self._build(job.month.shifted(-1), done)
+                self._build(self._month_of_reference, done)
             worked = self._catch_up(done)
             # Also when nothing was to be done: the run that did it may have been killed just before this.
             store.forget_old_states(max(store.months()), KEPT_MONTHS)
         status = TileStatus.DONE if worked else TileStatus.UNCHANGED
         return self._outcome(status, done, store.months()[job.month])
 
+    @property
+    def _month_of_reference(self) -> Month:
+        """Where a reference is built that is to serve the job's month: so early that it hears what may still come late.
+
+        The months between are scanned one by one, which reads no scene twice.
+        """
+        return self._job.month.shifted(-1 - LATE_MONTHS)
+
     def build(self) -> TileOutcome:
         self._store.clear_leftovers()
-        done, month = _Done(), self._job.month.shifted(-1)
+        done, month = _Done(), self._month_of_reference
         with rasterio.Env(**self._options):
             self._build(month, done)
         return self._outcome(TileStatus.DONE, done, self._store.months()[month])
