@@ -140,7 +140,7 @@ class _TileWork:
         built = max(month for month in builds if month < wanted)
         self._check_parameters(months[built])
         newer = [month.shifted(-1) for month in builds if month > wanted]
-        last = min(newer, default=max(wanted, *months))
+        last = min(newer, default=max([wanted, *months]))
         worked = False
         for month in _each(self._first_in_doubt(built, months), last):
             found = self._scenes(month.first_day, month)
@@ -161,9 +161,11 @@ class _TileWork:
         stale = [
             month
             for month in after
-            if month.shifted(-1) in months and month in months and not months[month].stands_on(months[month.shifted(-1)])
+            if month.shifted(-1) in months
+            and month in months
+            and not months[month].stands_on(months[month.shifted(-1)])
         ]
-        return max(after[0], min(wanted.shifted(-LATE_MONTHS), *gone[:1], *stale[:1]))
+        return max(after[0], min([wanted.shifted(-LATE_MONTHS), *gone, *stale]))
 
     def _is_heard(self, kept: TileMonth, found: Found) -> bool:
         """Whether nothing came since a month was worked out: no scene, and no other wish of what is a patch."""

@@ -197,7 +197,7 @@ def test_a_reference_of_other_forest_than_the_memory_is_refused(tmp_path: Path) 
 
 
 def test_a_folder_that_takes_no_file_is_told(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="cannot be written to .*absent .*make room or choose"):
+    with pytest.raises(OutputError, match=r"cannot be written to .*absent .*make room or choose"):
         StateWriter(tmp_path / "absent").__enter__()
 
 
@@ -290,7 +290,7 @@ def test_a_month_after_what_was_kept_is_as_one_run_over_all_dates(
     day = MONITORED[cut - 1]
     _, _, first = _engine(Month(day.year, day.month), REFERENCE, MONITORED[:cut], tmp_path / "first", None, threads)
     known = StateReader(tmp_path / "first", tmp_path / "first", first)
-    then, then_tally, second = _engine(last, [], MONITORED[cut:], tmp_path / "then", known, threads)
+    then, then_tally, _ = _engine(last, [], MONITORED[cut:], tmp_path / "then", known, threads)
     np.testing.assert_array_equal(then.state, whole.state)
     np.testing.assert_array_equal(then.change, whole.change)
     assert first[REFERENCE_FILE] == sums[REFERENCE_FILE]
