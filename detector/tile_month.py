@@ -1,7 +1,7 @@
 """A month of a tile: what is known from before, the month's scenes, and what is then known, kept for the next.
 
 A tile of which nothing is known is built first: the reference from the years before, and the months since followed up
-to the one before that which is asked for. After that a month reads its own scenes alone. Months of which scenes came
+to where scenes may still come late. After that a month reads its own scenes alone. Months of which scenes came
 late are worked out again, with all that stand on them.
 """
 
@@ -22,6 +22,7 @@ from rasterio.crs import CRS
 from detector.alert_tables import write_found
 from detector.known import FoundPatch
 from detector.outlines import to_wgs84
+from detector.params import PatchParams
 from detector.pipeline import TileAlerts, find_alerts, software_version
 from detector.ports import Progress, TileJob, TileOutcome, TileStatus
 from detector.tile_store import FOREST_FILE, PATCHES_FILE, TileMonth, TileStore, write_record
@@ -103,45 +104,90 @@ class _TileWork:
         store.clear_leftovers()
         with rasterio.Env(**self._options):
             months = store.months()
+            if job.month in months and months[job.month].is_build:
+                # The reference was built after its scenes; who wants it otherwise builds an earlier one.
+                return self._outcome(TileStatus.UNCHANGED, done, months[job.month])
             if not any(month < job.month and kept.has_state for month, kept in months.items()):
                 if not job.may_build:
                     raise StateError(
                         f"Tile {job.tile} has no reference that serves {job.month}: build it by "
                         f"`sylvigie reference build --tile {job.tile}`."
                     )
-                self._build(job.month.shifted(-1), done)
-                months = store.months()
-            first, found = self._first_to_do(months)
-            if first is None:
-                return self._outcome(TileStatus.UNCHANGED, done, months[job.month])
-            last = max(job.month, max(months))
-            for month in _each(first, last):
-                if month in months:
-                    done.redone.append(str(month))
-                self._scan(month, found[month], done)
-            store.forget_old_states(last, KEPT_MONTHS)
-        return self._outcome(TileStatus.DONE, done, store.months()[job.month])
+                self._build(self._month_of_reference, done)
+            worked = self._catch_up(done)
+            # Also when nothing was to be done: the run that did it may have been killed just before this.
+            store.forget_old_states(max(store.months()), KEPT_MONTHS)
+        status = TileStatus.DONE if worked else TileStatus.UNCHANGED
+        return self._outcome(status, done, store.months()[job.month])
+
+    @property
+    def _month_of_reference(self) -> Month:
+        """Where a reference is built that is to serve the job's month: so early that it hears what may still come late.
+
+        The months between are scanned one by one, which reads no scene twice.
+        """
+        return self._job.month.shifted(-1 - LATE_MONTHS)
 
     def build(self) -> TileOutcome:
         self._store.clear_leftovers()
-        done, month = _Done(), self._job.month.shifted(-1)
+        done, month = _Done(), self._month_of_reference
         with rasterio.Env(**self._options):
             self._build(month, done)
         return self._outcome(TileStatus.DONE, done, self._store.months()[month])
 
-    def _first_to_do(self, months: Mapping[Month, TileMonth]) -> tuple[Month | None, dict[Month, Found]]:
-        """The first month that is missing, out of date or has scenes that it has not heard; and the scenes since."""
+    def _catch_up(self, done: _Done) -> bool:
+        """Work out the months that are missing, out of date or have scenes that they have not heard; whether any was.
+
+        Those after the month that is asked for too, since they stand on it; up to where a newer reference was built.
+        """
+        months, wanted = self._store.months(), self._job.month
+        builds = [month for month, kept in months.items() if kept.is_build]
+        if not any(month < wanted for month in builds):
+            raise StateError(
+                f"The month in which the reference of tile {self._job.tile} was built is gone: build it anew by "
+                f"`sylvigie reference build --tile {self._job.tile}`."
+            )
+        built = max(month for month in builds if month < wanted)
+        self._check_parameters(months[built])
+        newer = [month.shifted(-1) for month in builds if month > wanted]
+        last = min(newer, default=max([wanted, *months]))
+        worked = False
+        for month in _each(self._first_in_doubt(built, months), last):
+            found = self._scenes(month.first_day, month)
+            kept, before = months.get(month), months[month.shifted(-1)]
+            if kept is not None and kept.stands_on(before) and self._is_heard(kept, found):
+                continue
+            if kept is not None:
+                done.redone.append(str(month))
+            self._scan(month, found, done)
+            months, worked = self._store.months(), True
+        return worked
+
+    def _first_in_doubt(self, built: Month, months: Mapping[Month, TileMonth]) -> Month:
+        """The first month after the reference that is missing or out of date, or may have got scenes since."""
         wanted = self._job.month
-        built = max(month for month, kept in months.items() if month < wanted and kept.is_build)
-        last = max(wanted, max(months))
-        missing = [month for month in _each(built.shifted(1), wanted) if month not in months]
-        start = max(built.shifted(1), min(wanted.shifted(-LATE_MONTHS), *missing[:1], wanted))
-        found = {month: self._scenes(month.first_day, month) for month in _each(start, last)}
-        for month in found:
-            kept, before = months.get(month), months.get(month.shifted(-1))
-            if kept is None or before is None or not kept.stands_on(before) or _unheard(kept, found[month]):
-                return month, found
-        return None, found
+        after = list(_each(built.shifted(1), wanted))
+        gone = [month for month in after if month not in months]
+        stale = [
+            month
+            for month in after
+            if month.shifted(-1) in months
+            and month in months
+            and not months[month].stands_on(months[month.shifted(-1)])
+        ]
+        return max(after[0], min([wanted.shifted(-LATE_MONTHS), *gone, *stale]))
+
+    def _is_heard(self, kept: TileMonth, found: Found) -> bool:
+        """Whether nothing came since a month was worked out: no scene, and no other wish of what is a patch."""
+        return kept.record["patch_parameters"] == _plain(self._job.params.patches) and not _unheard(kept, found)
+
+    def _check_parameters(self, known: TileMonth) -> None:
+        """Refuse to compare with what was made by other parameters."""
+        if known.record["parameters"] != _plain(self._job.params.change):
+            raise StateError(
+                f"The state of tile {self._job.tile} was made with other parameters: restore them, or build the "
+                f"reference anew by `sylvigie reference build --tile {self._job.tile}`."
+            )
 
     def _scenes(self, first_day: dt.date, last: Month) -> Found:
         """Scenes of the tile from a day on; that there are none is no error."""
@@ -165,11 +211,6 @@ class _TileWork:
         """Work a month out from the month before it."""
         before = self._store.months()[month.shifted(-1)]
         known, forest = self._store.open_state(before)
-        if before.record["parameters"] != _plain(self._job.params.change):
-            raise StateError(
-                f"The state of tile {self._job.tile} was made with other parameters: restore them, or build the "
-                f"reference anew by `sylvigie reference build --tile {self._job.tile}`."
-            )
         grid, size = _grid_of(before.record["grid"]), int(before.record["pixels_per_class"])
 
         def plan(scenes: Sequence[Scene]) -> tuple[TilePlan, list[SkippedScene]]:
@@ -269,17 +310,16 @@ def _each(first: Month, last: Month) -> Iterator[Month]:
 
 
 def _unheard(kept: TileMonth, found: Found) -> bool:
-    """Whether a scene of a kept month was not heard: it came late, or could not be read.
+    """Whether a scene of a kept month was not heard, or not in whole: it came late, or could not be read.
 
     A pass that was heard is not heard again for being processed anew.
     """
-    scenes = kept.record["scenes"]
-    heard = [dt.datetime.fromisoformat(scene["acquired"]) for scene in scenes]
-    products = {product for scene in scenes for product in scene["products"]}
+    faults = {left["id"] for left in kept.record["scenes_skipped"] if not left["superseded"]}
+    heard = [(dt.datetime.fromisoformat(scene["acquired"]), scene["products"]) for scene in kept.record["scenes"]]
     for scene in found.scenes:
-        if not any(same_moment(scene.acquired, moment) for moment in heard):
-            return True
-        if any(part.id not in products for part in scene.parts):
+        products = [product for moment, of_pass in heard if same_moment(scene.acquired, moment) for product in of_pass]
+        # The ground of a pass comes in as many products however often it is processed; more is a half that came late.
+        if len(scene.members) > len(products) or any(product.id in faults for product in scene.members):
             return True
     return False
 
@@ -303,6 +343,7 @@ def _record(job: TileJob, work: _Work, plan: TilePlan, skipped: Sequence[Skipped
         "scenes_skipped": [asdict(left) for _, left in sorted(left_out.items())],
         "pixels": vars(tally),
         "parameters": _plain(job.params.change),
+        "patch_parameters": _plain(job.params.patches),
     }
 
 
@@ -319,7 +360,7 @@ def _heard(scene: Scene) -> dict[str, Any]:
     }
 
 
-def _plain(params: ChangeParams) -> dict[str, Any]:
+def _plain(params: ChangeParams | PatchParams) -> dict[str, Any]:
     """Parameters as JSON gives them back."""
     plain: dict[str, Any] = json.loads(json.dumps(asdict(params)))
     return plain

@@ -91,12 +91,15 @@ class TileStore:
         StateError
             When a record cannot be read.
         """
-        newest: dict[Month, TileMonth] = {}
+        newest: dict[Month, tuple[int, Path]] = {}
         for folder in self.folder.glob("????-??.*"):
             month, version = Month.parse(folder.name[:7]), int(folder.name[8:])
-            if month not in newest or newest[month].version < version:
-                newest[month] = TileMonth(month, version, folder, _read_record(folder))
-        return dict(sorted(newest.items()))
+            newest[month] = max(newest.get(month, (0, folder)), (version, folder))
+        # Records of the newest alone: a killed run may have removed an older version by half.
+        return {
+            month: TileMonth(month, version, folder, _read_record(folder))
+            for month, (version, folder) in sorted(newest.items())
+        }
 
     def clear_leftovers(self) -> None:
         """Remove what killed runs have left. To be called with the tile's lock held."""

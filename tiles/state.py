@@ -205,11 +205,13 @@ class StateReader:
     def recall(self, index: int, memory: PixelMemory) -> CodedReference:
         """Reference of a window, and its memory; see `Known.recall`."""
         last_intact, n_before, brightness = self._columns(MEMORY_FILE, index)
-        if last_intact.size != memory.brightness.size:
-            raise StateError(
-                f"{self._paths[MEMORY_FILE]} knows {last_intact.size} forest pixels of a window that has "
-                f"{memory.brightness.size}: build the tile's reference anew."
-            )
+        *coefficients, lowest, count = self._columns(REFERENCE_FILE, index)
+        for name, known in ((MEMORY_FILE, last_intact.size), (REFERENCE_FILE, lowest.size)):
+            if known != memory.brightness.size:
+                raise StateError(
+                    f"{self._paths[name]} knows {known} forest pixels of a window that has "
+                    f"{memory.brightness.size}: build the tile's reference anew."
+                )
         memory.last_intact[:], memory.n_before[:], memory.brightness[:] = last_intact, n_before, brightness
         memory.n_low[:], memory.last_seen[:] = 0, -1
         suspicion = dict(zip(_SUSPICION_SCHEMA.names, self._columns(SUSPICION_FILE, index), strict=True))
@@ -219,13 +221,12 @@ class StateReader:
                 memory.counts[row, pixel] = suspicion[name]
         memory.first_low[pixel] = suspicion["first_low"]
         memory.sums[0, pixel], memory.sums[1, pixel] = suspicion["expected"], suspicion["observed"]
-        *coefficients, lowest, count = self._columns(REFERENCE_FILE, index)
         return CodedReference(np.stack(coefficients), lowest, count)
 
     def _columns(self, name: str, index: int) -> list[NDArray[Any]]:
         try:
             batch = self._file(name).get_batch(index)
-        except (OSError, pa.ArrowInvalid, IndexError) as error:
+        except (OSError, ValueError) as error:  # pyarrow's own are of these kinds
             raise StateError(f"{self._paths[name]} is damaged: build the tile's reference anew.") from error
         return [column.to_numpy() for column in batch.columns]
 
