@@ -97,7 +97,7 @@ class Tally:
     suspected
         With an open suspicion, told or not.
     bands_read, bands_left
-        Windows of a scene whose bands were read, and were not since nothing in them was clear forest.
+        Windows of a scene whose bands were read, and were not since nothing in them was clear forest, or too little.
     """
 
     watched: int = 0
@@ -376,7 +376,7 @@ class _Engine:
         for index, scene in enumerate(scenes):
             here = series.clear_here(clear[index].result())
             box = kernels.common_box(here, series.coarse)
-            if not box[1]:
+            if not box[1] or series.clear_share(here) < self._params.clear.least_clear_share:
                 ndvi[index] = kernels.MISSING
                 tally.bands_left += 1
                 continue
@@ -479,6 +479,10 @@ class _Series:
         left = self.window.col_off // self.size
         bits = slice(left // 8, -(-(left + self.coarse.shape[1]) // 8))
         return np.unpackbits(packed[:, bits], axis=1, count=self.coarse.shape[1])
+
+    def clear_share(self, here: NDArray[np.uint8]) -> float:
+        """Share of the window's forest that is clear, in pixels of the classification."""
+        return int(np.count_nonzero(here & self.coarse)) / max(1, int(np.count_nonzero(self.coarse)))
 
     def places(self, pixels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows and columns, in the window, of pixels of the list."""
