@@ -376,7 +376,8 @@ class _Engine:
         for index, scene in enumerate(scenes):
             here = series.clear_here(clear[index].result())
             box = kernels.common_box(here, series.coarse)
-            if not box[1] or series.clear_share(here) < self._params.clear.least_clear_share:
+            least = self._params.clear.least_clear_share
+            if not box[1] or (least and series.clear_share(here) < least):
                 ndvi[index] = kernels.MISSING
                 tally.bands_left += 1
                 continue
