@@ -24,7 +24,7 @@ from tests.fakes.reader import FakeReader, KeepingSink, grid_of, plan_of
 from tests.oracles import pixels as oracle
 from tiles import engine
 from tiles.change import NO_VALUE, PixelState
-from tiles.clear import CLEAR_CLASSES, OBSCURING_CLASSES
+from tiles.clear import CLEAR_CLASSES, OBSCURING_CLASSES, ClearParams
 from tiles.engine import ChangeParams, Tally, forest_runs, make_change_map
 from tiles.errors import SceneReadError
 from tiles.monitor import MonitorParams
@@ -304,3 +304,25 @@ def test_no_row_of_a_classification_is_decoded_twice(
     _run(forest, 1, reader=reader, **_small_windows(monkeypatch, 16))
     assert all(rows[: -(-61 // size)].tolist() == [1] * -(-61 // size) for rows in reader.classified.values())
     assert len(reader.classified) == len(REFERENCE) + len(MONITORED)
+
+
+@pytest.mark.parametrize(("least", "left"), [(0.0, 0), (0.24, 0), (0.26, 1), (1.0, 1)])
+def test_a_date_with_little_clear_forest_is_as_clouded_over(least: float, left: int) -> None:
+    day = MONITORED[16]
+
+    class Gap(Forest):
+        """A quarter of the forest is clear on one date."""
+
+        def bands(self, at: dt.date) -> Any:
+            red, nir, scl = super().bands(at)
+            if at == day:
+                scl[:, 6:] = 9
+            return red, nir, scl
+
+    forest = Gap(**{field.name: getattr(FOREST, field.name) for field in dataclasses.fields(FOREST)})
+    plan, sink, reader = plan_of(forest, MONTH, REFERENCE, MONITORED), KeepingSink(forest.shape), FakeReader(forest)
+    params = ChangeParams(ClearParams(margin_m=0, least_clear_share=least))
+    tally = make_change_map(plan, WatchedArea().on(plan.grid), reader, sink, params, 2)
+    # Beside the cloudy date.
+    assert tally.bands_left == 1 + left
+    np.testing.assert_array_equal(sink.state == PixelState.CONFIRMED, forest.mask())
