@@ -63,7 +63,7 @@ class ClearParams:
     """
 
     margin_m: float = 60.0
-    least_clear_share: float = 0.0
+    least_clear_share: float = 0.10
 
     def __post_init__(self) -> None:
         if not 0 <= self.margin_m <= 1000:
