@@ -136,22 +136,23 @@ def bench_bytes(params: BenchParams) -> Iterator[Figure]:
 
 
 def _shares(month: MonthOfTile, whole: BytesByBand, goal: float | None) -> Iterator[Figure]:
-    """What is read of all, by default and if windows with little clear forest are left out; what that loses."""
-    seen_by_default: NDArray[np.int64] | None = None
-    for least in (ChangeParams().clear.least_clear_share, *_LEAST_CLEAR):
+    """What is read of all, if windows with little clear forest are left out, and what that loses."""
+    seen_of_all: NDArray[np.int64] | None = None
+    default = ChangeParams().clear.least_clear_share
+    for least in sorted({0.0, default, *_LEAST_CLEAR}):
         asked = BytesByBand()
         seen = month.scan(asked, ChangeParams(clear=ClearParams(least_clear_share=least)))
-        if seen_by_default is None:
-            seen_by_default = seen
-        lost = 1 - _observations(seen) / max(1, _observations(seen_by_default))
+        if seen_of_all is None:
+            seen_of_all = seen
+        lost = 1 - _observations(seen) / max(1, _observations(seen_of_all))
         counts = ", ".join(f"{seen[least_dates:].sum() / seen.sum():.0%} {least_dates}x" for least_dates in (1, 2, 3))
         yield Figure(
             "bytes",
-            f"  read, where {least:.0%} of a window's forest is clear"
+            f"  read, where {least:.0%} of a window's forest is clear{', the default' if least == default else ''}"
             if least
             else "  read, where any forest is clear",
             asked.bytes_read / whole.bytes_read,
-            at_most=goal,
+            at_most=goal if least == default else None,
             note=f"classes {asked.of_band[Band.SCL] / whole.of_band[Band.SCL]:.2f} of theirs; "
             f"observations lost {lost:.1%}; forest seen {counts} or more",
         )

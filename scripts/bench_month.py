@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,7 +14,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import rasterio
 
-from scripts.bench_figures import BenchParams, Figure, take_turns
+from detector.pipeline import ScanParams
+from detector.ports import TileJob, TileOutcome
+from detector.tile_month import build_reference, work_tile
+from scripts.bench_bytes import cost_of_france
+from scripts.bench_figures import BenchParams, Figure, forget_peak, in_child, peak_memory_bytes, take_turns
 from scripts.bench_scan import Decoder, Nowhere, Recorder, ratio_of, spent_in_parts
 from scripts.simulated_tile import FileForm, write_simulated_tile
 from tiles.catalog import open_catalogue
@@ -78,7 +83,7 @@ def simulated_month(params: BenchParams, size_px: int, form: FileForm, cloud_sha
 
 
 def bench_month(params: BenchParams) -> Iterator[Figure]:
-    """Whole month over decoding alone, from COGs and from JPEG 2000; its parts; its memory."""
+    """A month over decoding alone, from COGs and from JPEG 2000; its parts; its memory; the cost of France."""
     size = params.size_px - params.size_px % 2
     sizes = {FileForm.EARTH_SEARCH: size, FileForm.JP2: min(size, 4096)}
     for form, side in sizes.items():
@@ -92,6 +97,31 @@ def bench_month(params: BenchParams) -> Iterator[Figure]:
             yield from _ratio(tile, Path(kept), form, params)
             if form is FileForm.EARTH_SEARCH:
                 yield from spent_in_parts(partial(tile.scan, RasterioReader(), Path(kept)))
+        if form is FileForm.EARTH_SEARCH:
+            with TemporaryDirectory(dir=params.work) as data:
+                yield from _whole_month(archive, Path(data))
+
+
+def _whole_month(archive: Path, data: Path) -> Iterator[Figure]:
+    """What `sylvigie monthly` does of a tile, change map and patches too; and what that makes for the country."""
+    seconds, peak, outcome = in_child(_work, archive, data)
+    name = "a tile's month as `monthly` does it"
+    yield Figure("month", f"{name}: everything", seconds, "s", note=f"{outcome.bytes_read / 1e9:.2f} GB read")
+    yield Figure("month", "  peak memory", peak / 1e6, "MB", at_most=1500)
+    yield from cost_of_france(seconds, outcome.bytes_read)
+
+
+def _work(archive: Path, data: Path) -> tuple[float, int, TileOutcome]:
+    """Build a tile's reference, then work its month out: seconds, and the most memory of the month alone."""
+    params = ScanParams(change=_PARAMS)
+    job = TileJob("SIMULATED", _MONTH, data, str(archive / "catalog.json"), archive / "forest.tif", params)
+    # Where it serves July, the reference hears the months before; these are scanned before the clock starts.
+    build_reference(job, None)
+    work_tile(replace(job, month=_MONTH.shifted(-1)), None)
+    forget_peak()
+    started = time.monotonic()
+    outcome = work_tile(job, None)
+    return time.monotonic() - started, peak_memory_bytes(), outcome
 
 
 def _ratio(tile: KnownTile, kept: Path, form: FileForm, params: BenchParams) -> Iterator[Figure]:
