@@ -3,7 +3,7 @@
 ::
 
     <folder>/2026-10.1/
-        register.json       schema, month, counts, checksums, and the month that it stands on
+        register.json       schema, month, counts, checksums, and the month and tiles that it stands on
         alerts.parquet      every alert there ever was, one a row (GeoParquet, outlines as published)
         patches.parquet     what they rest on (GeoParquet, exact outlines; those published beside them)
         history.parquet     every change, with the outline where that changed (GeoParquet)
@@ -69,9 +69,14 @@ class RegisterMonth:
         """Name of the content: the same files have the same."""
         return str(self.record["identity"])
 
-    def stands_on(self, before: RegisterMonth | None) -> bool:
-        """Whether it was tracked from this version of a month before it, or from nothing."""
-        return bool(self.record["before"] == _reference(before))
+    @property
+    def is_first(self) -> bool:
+        """Whether it was tracked from nothing: no alert was known before it."""
+        return self.record["before"] is None
+
+    def stands_on(self, before: RegisterMonth | None, tiles: Mapping[str, str]) -> bool:
+        """Whether it was tracked from this version of a month before it, or from nothing, and of these tiles."""
+        return bool(self.record["before"] == _reference(before) and self.record["tiles"] == dict(tiles))
 
 
 class RegisterStore:
@@ -124,7 +129,9 @@ class RegisterStore:
                 )
         return read_register(kept.folder, kept.month)
 
-    def write(self, register: Register, before: RegisterMonth | None = None) -> RegisterMonth:
+    def write(
+        self, register: Register, before: RegisterMonth | None = None, tiles: Mapping[str, str] | None = None
+    ) -> RegisterMonth:
         """Put a month in place, whole or not at all; leave it alone where it is there already, just so.
 
         Parameters
@@ -133,6 +140,8 @@ class RegisterStore:
             With its month.
         before
             What it was tracked from.
+        tiles
+            Identity of each tile's month that it was tracked from, by name.
 
         Raises
         ------
@@ -151,7 +160,7 @@ class RegisterStore:
                 folder = Path(name) / "month"
                 folder.mkdir()
                 write_register(register, folder)
-                _write_record(register, before, folder)
+                _write_record(register, before, tiles or {}, folder)
                 old = self.months().get(register.month)
                 if old is not None and old.record == _read_record(folder):
                     return old
@@ -289,12 +298,13 @@ def _reference(before: RegisterMonth | None) -> dict[str, str] | None:
     return None if before is None else {"month": str(before.month), "identity": before.identity}
 
 
-def _write_record(register: Register, before: RegisterMonth | None, folder: Path) -> None:
+def _write_record(register: Register, before: RegisterMonth | None, tiles: Mapping[str, str], folder: Path) -> None:
     sums = {path.name: _checksum(path) for path in sorted(folder.iterdir())}
     record = {
         "schema": SCHEMA,
         "month": str(register.month),
         "before": _reference(before),
+        "tiles": dict(sorted(tiles.items())),
         "alerts": {status.value: sum(a.status is status for a in register.alerts) for status in AlertStatus},
         "checksums": sums,
         "identity": hashlib.sha256(json.dumps(sums, sort_keys=True).encode()).hexdigest(),

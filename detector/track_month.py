@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import rasterio
@@ -18,13 +18,13 @@ from detector.params import TrackParams
 from detector.pipeline import ScanParams
 from detector.ports import AlertCounts
 from detector.refutation import SceneJudge
-from detector.register import CLOSED_FILE, GEOJSON_FILE, RegisterStore
+from detector.register import CLOSED_FILE, GEOJSON_FILE, RegisterMonth, RegisterStore
 from detector.state_maps import StateMaps
 from detector.tile_store import PATCHES_FILE, TileMonth, TileStore
 from detector.tracking import track
 from tiles.access import Access
 from tiles.change import ChangeMapFiles
-from tiles.errors import OutputError
+from tiles.errors import OutputError, StateError
 from tiles.merging import archive_reader
 from tiles.month import Month
 from tiles.reader import gdal_env
@@ -43,7 +43,9 @@ KEPT_MONTHS = 13
 def track_month(month: Month, data_dir: Path, params: ScanParams, open_access: Callable[[], Access]) -> AlertCounts:
     """Bring the register of alerts up to a month, and the months after it that are kept already.
 
-    Done again it gives the same. All tiles whose state of the month is kept are taken, whichever were run.
+    Done again it gives the same. All tiles whose state of the month is kept are taken, whichever were run. Months
+    before it whose tiles have been worked out again since are tracked again first: the run that did so may have been
+    killed before it came to this.
 
     Parameters
     ----------
@@ -64,15 +66,39 @@ def track_month(month: Month, data_dir: Path, params: ScanParams, open_access: C
     Raises
     ------
     tiles.errors.SylvigieError
-        When a file of the data directory is absent or damaged, or the disk takes no more; what was there stays.
+        When a file of the data directory is absent or damaged, the register does not reach back to the month any
+        more, or the disk takes no more; what was there stays.
     """
     store = RegisterStore(data_dir / ALERTS_FOLDER)
-    later = [kept for kept in store.months() if kept > month]
+    kept = store.months()
+    oldest = next(iter(kept.values()), None)
+    if oldest is not None and month <= oldest.month and not oldest.is_first:
+        raise StateError(
+            f"The register of alerts is kept from {oldest.month} on, and {month} stands on one before that: run a "
+            "month after it, or restore older folders of alerts/ from a backup."
+        )
+    outdated = _first_outdated(month, data_dir, kept.values())
+    for other in [when for when in kept if outdated is not None and outdated <= when < month]:
+        _track_one(other, data_dir, store, params, open_access)
     counts = _track_one(month, data_dir, store, params, open_access)
-    for other in later:
+    for other in [when for when in kept if when > month]:
         _track_one(other, data_dir, store, params, open_access)
     store.forget_old(KEPT_MONTHS)
     return counts
+
+
+def _first_outdated(month: Month, data_dir: Path, kept: Iterable[RegisterMonth]) -> Month | None:
+    """The first month of the register before another that stands on what is no longer so."""
+    before: RegisterMonth | None = None
+    for one in kept:
+        if one.month >= month:
+            break
+        # What the oldest stands on may be forgotten: then it is what all others stand on, as it is.
+        known = before is not None or one.is_first
+        if known and not one.stands_on(before, _identities(_tiles(data_dir, one.month))):
+            return one.month
+        before = one
+    return None
 
 
 def _track_one(
@@ -89,7 +115,7 @@ def _track_one(
     )
     judge = _Judge(data_dir, month, open_access)
     tracked = track(month, store.read(before), found, StateMaps(maps), rules, judge)
-    kept = store.write(tracked.register, before)
+    kept = store.write(tracked.register, before, _identities(tiles.items()))
     for name in (GEOJSON_FILE, CLOSED_FILE):
         _publish(kept.folder / name, data_dir / MONTHS_FOLDER / str(month) / name)
     return _counts(tracked)
@@ -120,6 +146,10 @@ def _tiles(data_dir: Path, month: Month) -> Iterator[tuple[str, TileMonth]]:
         kept = TileStore(data_dir, folder.name).months().get(month)
         if kept is not None:
             yield folder.name, kept
+
+
+def _identities(tiles: Iterable[tuple[str, TileMonth]]) -> dict[str, str]:
+    return {name: kept.identity for name, kept in tiles}
 
 
 class _Judge:

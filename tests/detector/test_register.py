@@ -175,9 +175,10 @@ def test_months_stand_beside_each_other_and_the_last_before_is_found(tmp_path: P
     assert list(store.months()) == [JANUARY, MARCH]
     kept = store.before(MARCH)
     assert kept == first
-    assert third.stands_on(first)
-    assert not third.stands_on(None)
-    assert first.stands_on(None)
+    assert third.stands_on(first, {})
+    assert not third.stands_on(None, {})
+    assert not third.stands_on(first, {"31TDL": "another"})
+    assert first.stands_on(None, {})
     assert third.record["alerts"] == {"open": 1, "settled": 0, "closed": 0}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,18 +94,10 @@ def test_a_month_without_its_reference_fails_where_it_may_not_be_built(
 def test_a_scene_that_comes_late_is_taken_in(
     monkeypatch: pytest.MonkeyPatch, small_archive: Path, tmp_path: Path
 ) -> None:
-    day = next(day for day in ARCHIVE_DAYS if (day.year, day.month) == (2019, 6))
-    late, name = shutil.copytree(small_archive, tmp_path / "late"), item_id(day)
-    shutil.move(item_folder(late, name), tmp_path / "aside")
-    collection = item_folder(late, name).parent / "collection.json"
-    whole = collection.read_text()
-    document = json.loads(whole)
-    document["links"] = [link for link in document["links"] if name not in link["href"]]
-    collection.write_text(json.dumps(document))
+    late, arrive = _with_a_late_scene(small_archive, tmp_path)
     for month in ("2019-06", "2019-07"):
         assert _monthly(monkeypatch, late, tmp_path / "data", month) == ExitCode.DONE
-    shutil.move(tmp_path / "aside", item_folder(late, name))
-    collection.write_text(whole)
+    arrive()
     assert _monthly(monkeypatch, late, tmp_path / "data", "2019-07") == ExitCode.DONE
     record = json.loads((tmp_path / "data" / "months" / "2019-07" / "run.json").read_text())
     assert record["tiles"][0]["redone_months"] == ["2019-06", "2019-07"]
@@ -115,3 +107,57 @@ def test_a_scene_that_comes_late_is_taken_in(
     one, other = (_kept(tmp_path / data, ["tiles"]) for data in ("data", "whole"))
     assert {name.replace(".2/", ".1/"): content for name, content in one.items()} == other
     assert _alerts(tmp_path / "data", "2019-07") == _alerts(tmp_path / "whole", "2019-07")
+
+
+def test_months_that_were_worked_out_again_are_tracked_again_by_the_next_run_where_the_first_did_not_come_to_it(
+    monkeypatch: pytest.MonkeyPatch, small_archive: Path, tmp_path: Path
+) -> None:
+    late, arrive = _with_a_late_scene(small_archive, tmp_path)
+    broken, unbroken = tmp_path / "broken", tmp_path / "unbroken"
+    for month in ("2019-06", "2019-07"):
+        assert _monthly(monkeypatch, late, broken, month) == ExitCode.DONE
+    shutil.copytree(broken, unbroken)
+    early = _alerts(broken, "2019-06")
+    arrive()
+    with monkeypatch.context() as patched:
+        patched.setattr("detector.track_month.track_month", _stop)
+        assert _monthly(monkeypatch, late, broken, "2019-07") == ExitCode.TRACKING
+    assert _monthly(monkeypatch, late, broken, "2019-07") == ExitCode.DONE
+    assert _monthly(monkeypatch, late, unbroken, "2019-07") == ExitCode.DONE
+    assert _alerts(unbroken, "2019-06") != early
+    assert _kept(broken) == _kept(unbroken)
+    assert _alerts(broken, "2019-06") == _alerts(unbroken, "2019-06")
+
+
+def test_what_is_known_of_alerts_is_not_begun_anew_from_a_month_that_the_register_has_forgotten(
+    monkeypatch: pytest.MonkeyPatch, small_archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("detector.track_month.KEPT_MONTHS", 1)
+    for month in ("2019-05", "2019-06", "2019-07"):
+        assert _monthly(monkeypatch, small_archive, tmp_path, month) == ExitCode.DONE
+    known = _kept(tmp_path, ["alerts"])
+    assert _monthly(monkeypatch, small_archive, tmp_path, "2019-06") == ExitCode.TRACKING
+    assert "the register of alerts is kept from 2019-07 on" in capsys.readouterr().out.lower()
+    assert _kept(tmp_path, ["alerts"]) == known
+
+
+def _stop(*_: object) -> None:
+    raise RuntimeError
+
+
+def _with_a_late_scene(small_archive: Path, folder: Path) -> tuple[Path, Callable[[], None]]:
+    """A copy of the archive without its first scene of June 2019, and what brings the scene."""
+    day = next(day for day in ARCHIVE_DAYS if (day.year, day.month) == (2019, 6))
+    late, name = shutil.copytree(small_archive, folder / "late"), item_id(day)
+    shutil.move(item_folder(late, name), folder / "aside")
+    collection = item_folder(late, name).parent / "collection.json"
+    whole = collection.read_text()
+    document = json.loads(whole)
+    document["links"] = [link for link in document["links"] if name not in link["href"]]
+    collection.write_text(json.dumps(document))
+
+    def arrive() -> None:
+        shutil.move(folder / "aside", item_folder(late, name))
+        collection.write_text(whole)
+
+    return late, arrive
