@@ -22,6 +22,7 @@ from rasterio.crs import CRS
 from detector.alert_tables import write_found
 from detector.known import FoundPatch
 from detector.outlines import to_wgs84
+from detector.params import PatchParams
 from detector.pipeline import TileAlerts, find_alerts, software_version
 from detector.ports import Progress, TileJob, TileOutcome, TileStatus
 from detector.tile_store import FOREST_FILE, PATCHES_FILE, TileMonth, TileStore, write_record
@@ -103,7 +104,8 @@ class _TileWork:
         store.clear_leftovers()
         with rasterio.Env(**self._options):
             months = store.months()
-            if not any(month < job.month and kept.has_state for month, kept in months.items()):
+            earlier = [kept for month, kept in months.items() if month < job.month]
+            if not (any(kept.has_state for kept in earlier) and any(kept.is_build for kept in earlier)):
                 if not job.may_build:
                     raise StateError(
                         f"Tile {job.tile} has no reference that serves {job.month}: build it by "
@@ -114,12 +116,11 @@ class _TileWork:
             first, found = self._first_to_do(months)
             if first is None:
                 return self._outcome(TileStatus.UNCHANGED, done, months[job.month])
-            last = max(job.month, max(months))
-            for month in _each(first, last):
+            for month in _each(first, max(found)):
                 if month in months:
                     done.redone.append(str(month))
                 self._scan(month, found[month], done)
-            store.forget_old_states(last, KEPT_MONTHS)
+            store.forget_old_states(max(store.months()), KEPT_MONTHS)
         return self._outcome(TileStatus.DONE, done, store.months()[job.month])
 
     def build(self) -> TileOutcome:
@@ -130,7 +131,10 @@ class _TileWork:
         return self._outcome(TileStatus.DONE, done, self._store.months()[month])
 
     def _first_to_do(self, months: Mapping[Month, TileMonth]) -> tuple[Month | None, dict[Month, Found]]:
-        """The first month that is missing, out of date or has scenes that it has not heard; and the scenes since."""
+        """The first month that is missing, out of date or has scenes that it has not heard; and the scenes since.
+
+        Months from a later build on stand on that, and are left to it.
+        """
         wanted = self._job.month
         built = max(month for month, kept in months.items() if month < wanted and kept.is_build)
         last = max(wanted, max(months))
@@ -141,7 +145,16 @@ class _TileWork:
             kept, before = months.get(month), months.get(month.shifted(-1))
             if kept is None or before is None or not kept.stands_on(before) or _unheard(kept, found[month]):
                 return month, found
+            if month == wanted and not self._same_parameters(kept):
+                return month, found
         return None, found
+
+    def _same_parameters(self, kept: TileMonth) -> bool:
+        """Whether a month was worked out with the parameters of the job."""
+        params = self._job.params
+        return bool(
+            kept.record["parameters"] == _plain(params.change) and kept.record["patches"] == _plain(params.patches)
+        )
 
     def _scenes(self, first_day: dt.date, last: Month) -> Found:
         """Scenes of the tile from a day on; that there are none is no error."""
@@ -303,6 +316,7 @@ def _record(job: TileJob, work: _Work, plan: TilePlan, skipped: Sequence[Skipped
         "scenes_skipped": [asdict(left) for _, left in sorted(left_out.items())],
         "pixels": vars(tally),
         "parameters": _plain(job.params.change),
+        "patches": _plain(job.params.patches),
     }
 
 
@@ -319,7 +333,7 @@ def _heard(scene: Scene) -> dict[str, Any]:
     }
 
 
-def _plain(params: ChangeParams) -> dict[str, Any]:
+def _plain(params: ChangeParams | PatchParams) -> dict[str, Any]:
     """Parameters as JSON gives them back."""
     plain: dict[str, Any] = json.loads(json.dumps(asdict(params)))
     return plain
