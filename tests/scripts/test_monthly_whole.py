@@ -21,6 +21,10 @@ TILE = "31TDK"
 
 def _monthly(monkeypatch: pytest.MonkeyPatch, archive: Path, data: Path, month: str, *more: str) -> int:
     words = ["monthly", "--month", month, "--tiles", TILE, "--catalog", str(archive), "--data-dir", str(data), *more]
+    return _sylvigie(monkeypatch, *words)
+
+
+def _sylvigie(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     monkeypatch.setattr("sys.argv", ["sylvigie", *words])
     with pytest.raises(SystemExit) as ended:
         cli.main()
@@ -139,6 +143,40 @@ def test_what_is_known_of_alerts_is_not_begun_anew_from_a_month_that_the_registe
     assert _monthly(monkeypatch, small_archive, tmp_path, "2019-06") == ExitCode.TRACKING
     assert "the register of alerts is kept from 2019-07 on" in capsys.readouterr().out.lower()
     assert _kept(tmp_path, ["alerts"]) == known
+
+
+def test_a_tile_whose_reference_was_removed_builds_it_anew(
+    monkeypatch: pytest.MonkeyPatch, small_archive: Path, tmp_path: Path
+) -> None:
+    for month in ("2019-06", "2019-07"):
+        assert _monthly(monkeypatch, small_archive, tmp_path, month) == ExitCode.DONE
+    alerts = [alert["id"] for alert in _alerts(tmp_path, "2019-07")]
+    shutil.rmtree(tmp_path / "tiles" / TILE / "2019-05.1")
+    assert _monthly(monkeypatch, small_archive, tmp_path, "2019-07") == ExitCode.DONE
+    assert [alert["id"] for alert in _alerts(tmp_path, "2019-07")] == alerts
+
+
+def test_an_older_month_leaves_alone_a_reference_that_was_built_after_it(
+    monkeypatch: pytest.MonkeyPatch, small_archive: Path, tmp_path: Path
+) -> None:
+    for month in ("2019-05", "2019-06", "2019-07"):
+        assert _monthly(monkeypatch, small_archive, tmp_path, month) == ExitCode.DONE
+    # It is built three months before the one that it is to serve.
+    words = ["reference", "build", "--tile", TILE, "--month", "2019-09", "--catalog", str(small_archive)]
+    assert _sylvigie(monkeypatch, *words, "--data-dir", str(tmp_path)) == ExitCode.DONE
+    built = _kept(tmp_path, ["tiles"])
+    assert any(name.endswith("2019-06.2/reference.arrow") for name in built)
+    assert _monthly(monkeypatch, small_archive, tmp_path, "2019-05") == ExitCode.DONE
+    assert _kept(tmp_path, ["tiles"]) == built
+
+
+def test_a_month_with_another_smallest_alert_is_worked_out_again(
+    monkeypatch: pytest.MonkeyPatch, small_archive: Path, tmp_path: Path
+) -> None:
+    assert _monthly(monkeypatch, small_archive, tmp_path, "2019-07", "--min-area-ha", "5") == ExitCode.DONE
+    assert _alerts(tmp_path, "2019-07") == []
+    assert _monthly(monkeypatch, small_archive, tmp_path, "2019-07", "--min-area-ha", "0.5") == ExitCode.DONE
+    assert len(_alerts(tmp_path, "2019-07")) == 1
 
 
 def _stop(*_: object) -> None:
