@@ -137,7 +137,9 @@ class _TileWork:
         """
         wanted = self._job.month
         built = max(month for month, kept in months.items() if month < wanted and kept.is_build)
-        last = max(wanted, max(months))
+        later_builds = [month for month, kept in months.items() if month > wanted and kept.is_build]
+        last = min(later_builds).shifted(-1) if later_builds else max(months)
+        last = max(wanted, last)
         missing = [month for month in _each(built.shifted(1), wanted) if month not in months]
         start = max(built.shifted(1), min(wanted.shifted(-LATE_MONTHS), *missing[:1], wanted))
         found = {month: self._scenes(month.first_day, month) for month in _each(start, last)}
