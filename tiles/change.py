@@ -19,6 +19,7 @@ import rioxarray
 import shapely
 import xarray as xr
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
 from rasterio.enums import Resampling
 from rasterio.io import DatasetWriter
 from rasterio.windows import Window
@@ -130,7 +131,8 @@ class ChangeMapFiles:
         return cls(directory / f"change_{stem}.tif", directory / f"state_{stem}.tif", directory / f"change_{stem}.json")
 
 
-_CANNOT_WRITE = (rasterio.errors.RasterioError, OSError)
+_CANNOT_WRITE = (rasterio.errors.RasterioError, CPLE_BaseError, OSError)
+# Copying lets GDAL's own errors through, which are none of rasterio's.
 
 
 class ChangeMapWriter:
@@ -221,7 +223,10 @@ class ChangeMapWriter:
                 path.unlink(missing_ok=True)
 
     def _refusal(self, problem: Exception) -> OutputError:
-        return OutputError(f"The change map cannot be written to {self._files.change.parent} ({problem}).")
+        return OutputError(
+            f"The change map cannot be written to {self._files.change.parent} ({problem}): make room there, or choose "
+            "another folder."
+        )
 
 
 def _to_cog(raw: Path, target: Path, resampling: Resampling, predictor: str) -> None:
