@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -43,6 +44,7 @@ ALERTS_FILE, PATCHES_FILE, HISTORY_FILE = "alerts.parquet", "patches.parquet", "
 GEOJSON_FILE, CLOSED_FILE = "alerts.geojson", "closed.geojson"
 _RECORD_FILE = "register.json"
 _PARTIAL = ".partial-"
+_NAME = re.compile(r"([0-9]{4}-(?:0[1-9]|1[0-2]))\.([1-9][0-9]*)")
 
 
 @dataclass(frozen=True)
@@ -100,11 +102,15 @@ class RegisterStore:
             When a record cannot be read, or was written by another version of Sylvigie.
         """
         newest: dict[Month, RegisterMonth] = {}
-        for folder in self.folder.glob("????-??.*"):
-            month, version = Month.parse(folder.name[:7]), int(folder.name[8:])
+        for folder, month, version in self._versions():
             if month not in newest or newest[month].version < version:
                 newest[month] = RegisterMonth(month, version, folder, _read_record(folder))
         return dict(sorted(newest.items()))
+
+    def _versions(self) -> list[tuple[Path, Month, int]]:
+        """Folders, months and versions; a folder of another name, such as a copy of one, is not ours."""
+        named = [(folder, _NAME.fullmatch(folder.name)) for folder in self.folder.glob("????-??.*")]
+        return [(folder, Month.parse(name[1]), int(name[2])) for folder, name in named if name is not None]
 
     def before(self, month: Month) -> RegisterMonth | None:
         """The last month that is kept before another; None in the beginning."""
@@ -192,8 +198,8 @@ class RegisterStore:
         for folder in self.folder.glob(f"{_PARTIAL}*"):
             shutil.rmtree(folder, ignore_errors=True)
         newest = self.months()
-        for folder in self.folder.glob("????-??.*"):
-            if folder != newest[Month.parse(folder.name[:7])].folder:
+        for folder, month, _ in self._versions():
+            if folder != newest[month].folder:
                 shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -35,6 +36,7 @@ from tiles.state import MEMORY_FILE, REFERENCE_FILE, SUSPICION_FILE, StateReader
 RECORD_FILE, PATCHES_FILE, FOREST_FILE = "tile.json", "patches.parquet", "forest.tif"
 _SCHEMA = 1
 _PARTIAL = ".partial-"
+_NAME = re.compile(r"([0-9]{4}-(?:0[1-9]|1[0-2]))\.([1-9][0-9]*)")
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,7 @@ class TileStore:
             When a record cannot be read.
         """
         newest: dict[Month, tuple[int, Path]] = {}
-        for folder in self.folder.glob("????-??.*"):
-            month, version = Month.parse(folder.name[:7]), int(folder.name[8:])
+        for folder, month, version in self._versions():
             newest[month] = max(newest.get(month, (0, folder)), (version, folder))
         # Records of the newest alone: a killed run may have removed an older version by half.
         return {
@@ -101,13 +102,18 @@ class TileStore:
             for month, (version, folder) in sorted(newest.items())
         }
 
+    def _versions(self) -> list[tuple[Path, Month, int]]:
+        """Folders, months and versions; a folder of another name, such as a copy of one, is not ours."""
+        named = [(folder, _NAME.fullmatch(folder.name)) for folder in self.folder.glob("????-??.*")]
+        return [(folder, Month.parse(name[1]), int(name[2])) for folder, name in named if name is not None]
+
     def clear_leftovers(self) -> None:
         """Remove what killed runs have left. To be called with the tile's lock held."""
         for folder in self.folder.glob(f"{_PARTIAL}*"):
             shutil.rmtree(folder, ignore_errors=True)
         newest = self.months()
-        for folder in self.folder.glob("????-??.*"):
-            if folder != newest[Month.parse(folder.name[:7])].folder:
+        for folder, month, _ in self._versions():
+            if folder != newest[month].folder:
                 shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
@@ -216,6 +222,8 @@ def _read_record(folder: Path) -> Mapping[str, Any]:
     path = folder / RECORD_FILE
     try:
         record: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(record, dict):
+            raise ValueError("no record")
     except (OSError, ValueError) as error:
         raise StateError(f"{path} cannot be read ({error}): restore it from a backup, or remove its folder.") from error
     if record.get("schema") != _SCHEMA:

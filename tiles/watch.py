@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -180,11 +181,23 @@ def write_forest(watched: WatchedPixels, grid: Grid, path: Path) -> None:
         "compress": "DEFLATE",
     }
     try:
+        written = 0
         with rasterio.open(path, "w", **profile) as raster:
             for window in grid.windows(_BLOCK_PX):
-                raster.write(watched.masks(window)[1].astype(np.uint8), 1, window=window)
+                forest = watched.masks(window)[1].astype(np.uint8)
+                written = zlib.crc32(forest.tobytes(), written)
+                raster.write(forest, 1, window=window)
+        # What a full disk does not take when the file is closed, GDAL keeps to itself.
+        kept = 0
+        with rasterio.open(path) as raster:
+            for window in grid.windows(_BLOCK_PX):
+                kept = zlib.crc32(raster.read(1, window=window).tobytes(), kept)
+        if kept != written:
+            raise OSError("it is not what was written")
     except (RasterioError, OSError) as error:
-        raise OutputError(f"The forest mask cannot be written to {path} ({error}).") from error
+        raise OutputError(
+            f"The forest mask cannot be written to {path} ({error}): make room there, or choose another data directory."
+        ) from error
 
 
 def _around(polygons: gpd.GeoSeries, grid: Grid) -> list[Any]:
