@@ -36,7 +36,7 @@ from tiles.state import MEMORY_FILE, REFERENCE_FILE, SUSPICION_FILE, StateReader
 RECORD_FILE, PATCHES_FILE, FOREST_FILE = "tile.json", "patches.parquet", "forest.tif"
 _SCHEMA = 1
 _PARTIAL = ".partial-"
-_NAME = re.compile(r"([0-9]{4}-(?:0[1-9]|1[0-2]))\.([1-9][0-9]*)")
+_NAME = re.compile(r"([0-9]{4}-(?:0[1-9]|1[0-2]))\.([0-9]+)")
 
 
 @dataclass(frozen=True)
