@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import rasterio
 from shapely.geometry.base import BaseGeometry
@@ -22,13 +23,14 @@ from detector.register import CLOSED_FILE, GEOJSON_FILE, RegisterMonth, Register
 from detector.state_maps import StateMaps
 from detector.tile_store import PATCHES_FILE, TileMonth, TileStore
 from detector.tracking import track
-from tiles.access import Access
 from tiles.change import ChangeMapFiles
 from tiles.errors import OutputError, StateError
-from tiles.merging import archive_reader
 from tiles.month import Month
-from tiles.reader import gdal_env
+from tiles.reader import Reader
 from tiles.scene import Band, Scene
+
+OpenReader = Callable[[], tuple[Reader, dict[str, Any]]]
+"""Opens an archive: its reader, and how GDAL is to be set up while it reads."""
 
 ALERTS_FOLDER = "alerts"
 """Of the data directory: the register, month after month."""
@@ -40,7 +42,7 @@ KEPT_MONTHS = 13
 """Months of the register that are kept: a year, and the month before it. Each holds all history up to it."""
 
 
-def track_month(month: Month, data_dir: Path, params: ScanParams, open_access: Callable[[], Access]) -> AlertCounts:
+def track_month(month: Month, data_dir: Path, params: ScanParams, open_reader: OpenReader) -> AlertCounts:
     """Bring the register of alerts up to a month, and the months after it that are kept already.
 
     Done again it gives the same. All tiles whose state of the month is kept are taken, whichever were run. Months
@@ -55,8 +57,9 @@ def track_month(month: Month, data_dir: Path, params: ScanParams, open_access: C
         The data directory.
     params
         What the tiles were worked out with.
-    open_access
-        Gives what opens the archive; asked only where an alert is taken back, for the scenes that it rested on.
+    open_reader
+        Gives a reader of the archive, and how GDAL is to be set up for it; asked only where an alert is taken back,
+        for the scenes that it rested on.
 
     Returns
     -------
@@ -79,10 +82,10 @@ def track_month(month: Month, data_dir: Path, params: ScanParams, open_access: C
         )
     outdated = _first_outdated(month, data_dir, kept.values())
     for other in [when for when in kept if outdated is not None and outdated <= when < month]:
-        _track_one(other, data_dir, store, params, open_access)
-    counts = _track_one(month, data_dir, store, params, open_access)
+        _track_one(other, data_dir, store, params, open_reader)
+    counts = _track_one(month, data_dir, store, params, open_reader)
     for other in [when for when in kept if when > month]:
-        _track_one(other, data_dir, store, params, open_access)
+        _track_one(other, data_dir, store, params, open_reader)
     store.forget_old(KEPT_MONTHS)
     return counts
 
@@ -102,7 +105,7 @@ def _first_outdated(month: Month, data_dir: Path, kept: Iterable[RegisterMonth])
 
 
 def _track_one(
-    month: Month, data_dir: Path, store: RegisterStore, params: ScanParams, open_access: Callable[[], Access]
+    month: Month, data_dir: Path, store: RegisterStore, params: ScanParams, open_reader: OpenReader
 ) -> AlertCounts:
     tiles = dict(_tiles(data_dir, month))
     before = store.before(month)
@@ -113,7 +116,7 @@ def _track_one(
         window_months=params.change.monitor.window_months,
         confirmed_share=params.patches.confirmed_share,
     )
-    judge = _Judge(data_dir, month, open_access)
+    judge = _Judge(data_dir, month, open_reader)
     tracked = track(month, store.read(before), found, StateMaps(maps), rules, judge)
     kept = store.write(tracked.register, before, _identities(tiles.items()))
     for name in (GEOJSON_FILE, CLOSED_FILE):
@@ -155,17 +158,17 @@ def _identities(tiles: Iterable[tuple[str, TileMonth]]) -> dict[str, str]:
 class _Judge:
     """Says why an alert is taken back; opens the archive when it is first asked."""
 
-    def __init__(self, data_dir: Path, month: Month, open_access: Callable[[], Access]) -> None:
-        self._data_dir, self._month, self._open_access = data_dir, month, open_access
-        self._access: Access | None = None
+    def __init__(self, data_dir: Path, month: Month, open_reader: OpenReader) -> None:
+        self._data_dir, self._month, self._open_reader = data_dir, month, open_reader
+        self._options: dict[str, Any] = {}
         self._inner: SceneJudge | None = None
 
     def __call__(self, alert: Alert, ground: BaseGeometry) -> ClosedReason:
         """Judge an alert; see `detector.ledger.Why`."""
-        if self._access is None or self._inner is None:
-            self._access = self._open_access()
-            self._inner = SceneJudge(archive_reader(self._access), self._scenes())
-        with rasterio.Env(**gdal_env(self._access)):
+        if self._inner is None:
+            reader, self._options = self._open_reader()
+            self._inner = SceneJudge(reader, self._scenes())
+        with rasterio.Env(**self._options):
             return self._inner(alert, ground)
 
     def _scenes(self) -> Mapping[str, Scene]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scripts.exit_codes import ExitCode, exit_code_of
-from tiles.errors import SylvigieError
+from tiles.errors import AreaError, SylvigieError
 
 if TYPE_CHECKING:
     from scripts.monthly import RunRequest
@@ -111,7 +111,7 @@ def monthly(
         now.date(),
         may_build=not no_build,
     )
-    track = TrackAlerts(request.catalogue, request.credentials, request.params)
+    track = TrackAlerts(request.catalogue, request.credentials, request.params, request.max_requests_per_host)
     raise typer.Exit(run_month(request, work_tile, track, now))
 
 
@@ -156,13 +156,16 @@ def _request(
     from tiles.tile_names import parse_tiles
 
     settings = load_settings()
+    mask = forest_mask or settings.forest_mask
+    if mask is not None and not mask.expanduser().exists():
+        raise AreaError(f"There is no forest mask {mask}: give the path of polygons or of a raster.")
     return RunRequest(
         month=newest_whole_month(today) if month is None else Month.parse(month),
         tiles=parse_tiles(tiles),
         data_dir=data_dir or settings.data_dir,
         catalogue=catalog or settings.catalogue,
         credentials=settings.credentials(),
-        forest_mask=forest_mask or settings.forest_mask,
+        forest_mask=mask,
         params=ScanParams(patches=PatchParams(min_area_ha=min_area_ha)),
         threads=threads or settings.threads,
         max_requests_per_host=settings.max_requests_per_host,

@@ -72,6 +72,7 @@ def test_what_cron_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_options_reach_the_tile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "forest.tif").touch()
     options = ["--month", "2026-05", "--tiles", "31TFJ", "--data-dir", "data", "--catalog", "cdse"]
     options += ["--forest-mask", "forest.tif", "--min-area-ha", "1.5", "--threads", "3", "--no-build"]
     assert _sylvigie(monkeypatch, "monthly", *options) == ExitCode.DONE

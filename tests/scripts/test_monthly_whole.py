@@ -199,3 +199,12 @@ def _with_a_late_scene(small_archive: Path, folder: Path) -> tuple[Path, Callabl
         collection.write_text(whole)
 
     return late, arrive
+
+
+def test_a_forest_mask_that_is_not_there_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch, small_archive: Path, tmp_path: Path
+) -> None:
+    absent = str(tmp_path / "absent.gpkg")
+    code = _monthly(monkeypatch, small_archive, tmp_path / "data", "2019-07", "--forest-mask", absent)
+    assert code == ExitCode.INPUT
+    assert not (tmp_path / "data").exists()
