@@ -34,6 +34,7 @@ from detector.alert_tables import alert_columns, alerts_from, read_geoparquet, w
 from detector.alerts import AlertState, AlertStatus, ClosedReason, write_geojson
 from detector.known import Change, Event, KnownPatch, Register
 from detector.outlines import Geometries
+from detector.versions import PARTIAL, newest_of, remove_older, remove_partial
 from tiles.errors import OutputError, StateError
 from tiles.month import Month
 
@@ -43,7 +44,6 @@ SCHEMA = 1
 ALERTS_FILE, PATCHES_FILE, HISTORY_FILE = "alerts.parquet", "patches.parquet", "history.parquet"
 GEOJSON_FILE, CLOSED_FILE = "alerts.geojson", "closed.geojson"
 _RECORD_FILE = "register.json"
-_PARTIAL = ".partial-"
 _NAME = re.compile(r"([0-9]{4}-(?:0[1-9]|1[0-2]))\.([1-9][0-9]*)")
 
 
@@ -101,11 +101,10 @@ class RegisterStore:
         tiles.errors.StateError
             When a record cannot be read, or was written by another version of Sylvigie.
         """
-        newest: dict[Month, RegisterMonth] = {}
-        for folder, month, version in self._versions():
-            if month not in newest or newest[month].version < version:
-                newest[month] = RegisterMonth(month, version, folder, _read_record(folder))
-        return dict(sorted(newest.items()))
+        return {
+            month: RegisterMonth(month, version, folder, _read_record(folder))
+            for month, (version, folder) in newest_of(self._versions()).items()
+        }
 
     def _versions(self) -> list[tuple[Path, Month, int]]:
         """Folders, months and versions; a folder of another name, such as a copy of one, is not ours."""
@@ -161,7 +160,7 @@ class RegisterStore:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._clear_leftovers()
-            with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=self.folder, ignore_cleanup_errors=True) as name:
+            with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=self.folder, ignore_cleanup_errors=True) as name:
                 # One level down, so that its rename leaves something for the context to remove.
                 folder = Path(name) / "month"
                 folder.mkdir()
@@ -195,12 +194,10 @@ class RegisterStore:
 
     def _clear_leftovers(self) -> None:
         """Remove what killed runs have left."""
-        for folder in self.folder.glob(f"{_PARTIAL}*"):
-            shutil.rmtree(folder, ignore_errors=True)
-        newest = self.months()
-        for folder, month, _ in self._versions():
-            if folder != newest[month].folder:
-                shutil.rmtree(folder, ignore_errors=True)
+        remove_partial(self.folder)
+        # Where the newest cannot be read, that is told before an older version goes.
+        self.months()
+        remove_older(self._versions())
 
 
 def write_register(register: Register, folder: Path) -> None:

@@ -29,13 +29,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from detector.versions import PARTIAL, newest_of, remove_older, remove_partial
 from tiles.errors import OutputError, StateError
 from tiles.month import Month
 from tiles.state import MEMORY_FILE, REFERENCE_FILE, SUSPICION_FILE, StateReader, checksum
 
 RECORD_FILE, PATCHES_FILE, FOREST_FILE = "tile.json", "patches.parquet", "forest.tif"
 _SCHEMA = 1
-_PARTIAL = ".partial-"
 _NAME = re.compile(r"([0-9]{4}-(?:0[1-9]|1[0-2]))\.([0-9]+)")
 
 
@@ -93,13 +93,9 @@ class TileStore:
         StateError
             When a record cannot be read.
         """
-        newest: dict[Month, tuple[int, Path]] = {}
-        for folder, month, version in self._versions():
-            newest[month] = max(newest.get(month, (0, folder)), (version, folder))
-        # Records of the newest alone: a killed run may have removed an older version by half.
         return {
             month: TileMonth(month, version, folder, _read_record(folder))
-            for month, (version, folder) in sorted(newest.items())
+            for month, (version, folder) in newest_of(self._versions()).items()
         }
 
     def _versions(self) -> list[tuple[Path, Month, int]]:
@@ -109,12 +105,10 @@ class TileStore:
 
     def clear_leftovers(self) -> None:
         """Remove what killed runs have left. To be called with the tile's lock held."""
-        for folder in self.folder.glob(f"{_PARTIAL}*"):
-            shutil.rmtree(folder, ignore_errors=True)
-        newest = self.months()
-        for folder, month, _ in self._versions():
-            if folder != newest[month].folder:
-                shutil.rmtree(folder, ignore_errors=True)
+        remove_partial(self.folder)
+        # Where the newest cannot be read, that is told before an older version goes.
+        self.months()
+        remove_older(self._versions())
 
     @contextmanager
     def new_version(self, month: Month) -> Iterator[Path]:
@@ -127,7 +121,7 @@ class TileStore:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=self.folder, ignore_cleanup_errors=True) as name:
+            with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=self.folder, ignore_cleanup_errors=True) as name:
                 # One level down, so that its rename leaves something for the context to remove.
                 folder = Path(name) / "month"
                 folder.mkdir()

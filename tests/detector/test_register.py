@@ -29,6 +29,7 @@ from detector.tracking import track
 from tests.detector.fakes import FIELDS
 from tests.detector.tracked import JANUARY, UNSEEN, FakeGround, box, patch
 from tiles.errors import OutputError, StateError
+from tiles.month import Month
 
 FEBRUARY, MARCH = JANUARY.shifted(1), JANUARY.shifted(2)
 
@@ -282,3 +283,13 @@ def test_closed_alerts_are_plain_in_geojson(tmp_path: Path) -> None:
     properties = json.loads((tmp_path / "a.geojson").read_text())["features"][0]["properties"]
     assert (properties["closed_reason"], properties["tiles"]) == ("haze", ["31TDL", "30TYQ"])
     assert shapely.geometry.shape(json.loads((tmp_path / "a.geojson").read_text())["features"][0]["geometry"]).is_valid
+
+
+def test_an_older_version_that_a_killed_run_removed_by_half_does_not_stop_the_next(tmp_path: Path) -> None:
+    store = RegisterStore(tmp_path)
+    kept = store.write(Register(Month(2026, 2)))
+    kept.folder.rename(tmp_path / "2026-02.2")
+    (tmp_path / "2026-02.1").mkdir()
+    assert store.months()[Month(2026, 2)].version == 2
+    assert store.write(Register(Month(2026, 2))).version == 2
+    assert [folder.name for folder in tmp_path.iterdir()] == ["2026-02.2"]
