@@ -13,6 +13,7 @@
     ├── GridError                 scenes that do not lie on one grid
     ├── AreaError                 an area of interest or forest mask that cannot serve
     ├── StateError                what was kept of a tile is absent, damaged or made otherwise
+    ├── DatasetError              a table of training data that does not fit
     ├── OutputError               the results cannot be written
     ├── LockedError               another process is at work there
     └── ClusterError              the cluster's scheduler or its workers cannot be had
@@ -94,6 +95,10 @@ class AreaError(SylvigieError):
 
 class StateError(SylvigieError):
     """What was kept of a tile is absent, damaged or made with other parameters."""
+
+
+class DatasetError(SylvigieError):
+    """A table of training data, or of labels, cannot be read or does not fit what it should be."""
 
 
 class OutputError(SylvigieError):
