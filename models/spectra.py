@@ -4,7 +4,7 @@ A disturbed pixel is a linear mixture (Adams et al. 1995, Remote Sensing of Envi
 stands and of the ground between: soil, slash, herbs, char, water, snow. The shares follow what field and satellite
 studies describe, in numbers that are chosen, not fitted: needles of slash stay green for weeks and brown within a
 season; herbs and shrubs cover a cut within one to three growing seasons, fast on rich ground (Schroeder et al. 2011,
-Remote Sensing of Environment 115, 2763, on recovery after clear-cuts and fire); crowns attacked by bark beetles turn
+Remote Sensing of Environment 115, 1421, on clear-cuts and fires); crowns attacked by bark beetles turn
 red-brown, then grey (Wulder et al. 2006, Forest Ecology and Management 221, 27).
 """
 
