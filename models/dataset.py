@@ -105,6 +105,7 @@ EVENT_COLUMNS: Final[tuple[Column, ...]] = (
     Column("place", Kind.TEXT, "As of the rows", required=True),
     Column("source", Kind.TEXT, "As of the rows", required=True),
     Column("scanned_month", Kind.TEXT, "Month whose scan looked for it, YYYY-MM"),
+    Column("n_dates_after", Kind.NUMBER, "Clear dates from its last day to the end of the scanned month, where known"),
     Column("found_share", Kind.NUMBER, "Share of its ground that its patches hold, where known"),
     Column("found", Kind.FLAG, "Whether the scan found it", required=True),
 )

@@ -229,7 +229,7 @@ def lay_events(
             refused += 1
             continue
         row, col = spot
-        start = draw_date(cause, month, rng)
+        start = draw_date(cause, month, rng, params.events.kinds[cause].recent_share)
         ground = ground_after(cause, start, landscape.cube.days, moisture, rng)
         classes = _miscalled(cause, ground.presence, start, landscape.cube.days, rng)
         place = int(landscape.place_of[row, col])
@@ -320,7 +320,7 @@ def label_patches(
         owner[event.window][event.shape.inside] = number
         touched[event.window] |= event.shape.cover > 0.05
         day[event.window][event.shape.inside] = (
-            event.start.toordinal() + event.shape.delay_days[event.shape.inside]
+            event.start.toordinal() + event.shape.delay_days[event.shape.inside].astype(np.int32)
         )
     rows: list[dict[str, Any]] = []
     kept: list[int] = []
@@ -375,6 +375,7 @@ def label_patches(
             "place": landscape.places[event.place].name,
             "source": Source.SIMULATED.value,
             "scanned_month": str(month),
+            "n_dates_after": _dates_after(landscape, event, month),
             "found_share": float(held[number] / max(1, np.count_nonzero(event.shape.inside))),
             "found": bool(held[number] >= params.found_share * np.count_nonzero(event.shape.inside)),
         }
@@ -382,6 +383,14 @@ def label_patches(
     ]
     table = TrainingTable.build(rows, found.features.iloc[kept], events)
     return table, SimulationCount(mixed, two_places)
+
+
+def _dates_after(landscape: Landscape, event: LaidEvent, month: Month) -> int:
+    """Dates, from an event's last day to the month's, on which its place was mostly clear."""
+    over = event.start + dt.timedelta(days=int(event.shape.delay_days.max()))
+    days = landscape.cube.days
+    clear = landscape.series.clear[event.place]
+    return sum(bool(clear[index]) and over <= day <= month.last_day for index, day in enumerate(days))
 
 
 def _ground(patch: Patch) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -40,12 +40,13 @@ OTHER_ENDMEMBERS: Final[Mapping[str, tuple[float, ...]]] = {
     "char": (0.040, 0.045, 0.050, 0.070, 0.075, 0.110, 0.110),
     "grey_wood": (0.060, 0.080, 0.100, 0.180, 0.185, 0.220, 0.170),
     "water": (0.045, 0.060, 0.050, 0.030, 0.028, 0.010, 0.008),
+    "shade": (0.030, 0.030, 0.026, 0.090, 0.090, 0.050, 0.030),
     "snow": (0.850, 0.850, 0.840, 0.780, 0.770, 0.100, 0.080),
     "cloud": (0.480, 0.470, 0.470, 0.500, 0.500, 0.330, 0.220),
 }
 """Rounded by hand within what is published, PROSAIL having none of them: char is dark and flat, and no darker in the
 short-wave infrared (Lentile et al. 2006, International Journal of Wildland Fire 15, 319); water absorbs all infrared,
-a flood carries silt; snow is bright until 1 um and dark beyond (Dozier 1989, Remote Sensing of Environment 28, 9)."""
+a flood carries silt; under the shade of a cloud, forest has the blue of the sky alone; snow is bright until 1 um and dark beyond (Dozier 1989, Remote Sensing of Environment 28, 9)."""
 
 
 def endmember(name: str) -> NDArray[np.float64]:
@@ -170,12 +171,15 @@ def _fire(age: NDArray[np.float64], days: Sequence[dt.date], rng: np.random.Gene
 
 
 def _haze(age: NDArray[np.float64], days: Sequence[dt.date], rng: np.random.Generator) -> _Shares:
+    """Thin cloud in two cases of three, the shade of a cloud that was not seen in the third."""
     ones = np.ones(len(days))
-    return {"cloud": ones}, _passing(age, rng, 0.75)
+    if rng.random() < 1 / 3:
+        return {"shade": ones}, _passing(age, rng, 0.8)
+    return {"cloud": ones}, _passing(age, rng, 0.4) * rng.uniform(0.25, 0.7)
 
 
 def _snow(age: NDArray[np.float64], days: Sequence[dt.date], rng: np.random.Generator) -> _Shares:
-    return {"snow": np.ones(len(days))}, _passing(age, rng, 0.6)
+    return {"snow": np.ones(len(days))}, _passing(age, rng, 0.4)
 
 
 def _passing(age: NDArray[np.float64], rng: np.random.Generator, once: float) -> NDArray[np.float64]:
