@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 import datetime as dt
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -25,7 +25,7 @@ _BLUR_PX: Final = 0.45
 """Standard deviation of the optics' blur, in pixels of 10 m: the modulation of Sentinel-2's 10 m bands, 0.15 to 0.3 at
 Nyquist (ESA, Sentinel-2 User Handbook, 2015), is that of a normal curve of 0.49 to 0.62 pixels, half of which is the
 pixel's own square, which the shares count already."""
-_RECENT_DAYS: Final = 40
+_RECENT_DATES: Final = 3
 _MARGIN_PX: Final = 3
 """Pixels around a shape that its blur may reach."""
 
@@ -53,8 +53,9 @@ class Kind:
     works_days
         Days that machines take to cross it, from and to.
     recent_share
-        Of the events, that begin in the last forty days before the scanned month ends: what passes by itself is seen
-        only by scans of its own days, since later dates take it back.
+        Of the events, that begin on one of the last three clear dates of their place before the scanned month ends, if
+        that is in their season: what passes by itself is told only by scans of its own days, since later dates take it
+        back.
     """
 
     share: float
@@ -70,16 +71,16 @@ class Kind:
 
 
 KINDS: Final[Mapping[Cause, Kind]] = {
-    Cause.CLEAR_CUT: Kind(0.27, 1.4, 0.95, (0.93, 1.0), 0.04, True, (1.0, 3.0), works_days=(0, 30)),
+    Cause.CLEAR_CUT: Kind(0.24, 1.4, 0.95, (0.93, 1.0), 0.04, True, (1.0, 3.0), works_days=(0, 30)),
     Cause.THINNING: Kind(0.09, 2.5, 0.8, (0.25, 0.55), 0.12, True, (1.0, 2.5), works_days=(0, 30)),
     Cause.DIEBACK: Kind(0.10, 0.9, 0.9, (0.45, 1.0), 0.15, False, (1.0, 2.0), blur_px=0.7),
     Cause.WINDTHROW: Kind(0.09, 1.4, 1.1, (0.45, 1.0), 0.18, False, (1.0, 4.0), blur_px=0.3),
     Cause.FIRE: Kind(0.07, 2.5, 1.2, (0.45, 1.0), 0.12, False, (1.0, 3.0), blur_px=0.3),
-    Cause.HAZE: Kind(0.12, 3.0, 0.9, (0.4, 1.0), 0.05, False, (1.0, 3.0), blur_px=2.5, recent_share=0.8),
-    Cause.PHENOLOGY: Kind(0.09, 3.0, 0.9, (0.5, 1.0), 0.08, False, (1.0, 2.0), blur_px=1.5, recent_share=0.8),
+    Cause.HAZE: Kind(0.20, 3.0, 0.9, (0.4, 1.0), 0.05, False, (1.0, 3.0), blur_px=2.5, recent_share=0.8),
+    Cause.PHENOLOGY: Kind(0.14, 3.0, 0.9, (0.5, 1.0), 0.08, False, (1.0, 2.0), blur_px=1.5, recent_share=0.8),
     Cause.FIELD_EDGE: Kind(0.07, 0.7, 0.6, (0.35, 0.9), 0.08, True, (5.0, 14.0)),
-    Cause.SNOW: Kind(0.05, 3.0, 0.9, (0.10, 0.50), 0.10, False, (1.0, 3.0), blur_px=1.5, recent_share=0.8),
-    Cause.FLOOD: Kind(0.05, 2.0, 1.0, (0.50, 1.0), 0.10, False, (1.5, 5.0), blur_px=0.5, recent_share=0.5),
+    Cause.SNOW: Kind(0.12, 3.0, 0.9, (0.10, 0.50), 0.10, False, (1.0, 3.0), blur_px=1.5, recent_share=0.8),
+    Cause.FLOOD: Kind(0.07, 2.0, 1.0, (0.50, 1.0), 0.10, False, (1.5, 5.0), blur_px=0.5, recent_share=0.5),
 }
 """What is drawn.
 
@@ -141,7 +142,13 @@ def draw_cause(params: EventParams, rng: np.random.Generator) -> Cause:
     return causes[int(rng.choice(len(causes), p=shares / shares.sum()))]
 
 
-def draw_date(cause: Cause, last_month: Month, rng: np.random.Generator, recent_share: float = 0.0) -> dt.date:
+def draw_date(
+    cause: Cause,
+    last_month: Month,
+    rng: np.random.Generator,
+    recent_share: float = 0.0,
+    clear_days: Sequence[dt.date] = (),
+) -> dt.date:
     """Draw a day in the twelve months up to `last_month`, each of which occurs once.
 
     Parameters
@@ -153,12 +160,15 @@ def draw_date(cause: Cause, last_month: Month, rng: np.random.Generator, recent_
     rng
         Of the draw.
     recent_share
-        Probability of one of the last forty days instead, whatever their months' weights.
+        Probability of one of the last `clear_days` in its season instead.
+    clear_days
+        Days on which the place is seen, up to the end of the month, oldest first.
     """
-    if rng.random() < recent_share:
-        return last_month.last_day - dt.timedelta(days=int(rng.integers(_RECENT_DAYS)))
     months = [last_month.shifted(back) for back in range(-11, 1)]
     weights = np.array([month_weights(cause)[month.first_day.month - 1] for month in months])
+    recent = [day for day in clear_days[-_RECENT_DATES:] if month_weights(cause)[day.month - 1] > 0]
+    if recent and rng.random() < recent_share:
+        return recent[int(rng.integers(len(recent)))]
     month = months[int(rng.choice(12, p=weights / weights.sum()))].first_day
     return month.replace(day=int(rng.integers(1, calendar.monthrange(month.year, month.month)[1] + 1)))
 

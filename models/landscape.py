@@ -139,6 +139,11 @@ class Landscape:
             if day <= last_day
         )
 
+    def clear_days(self, place: int, last_day: dt.date) -> list[dt.date]:
+        """Days up to a day, oldest first, on which most of a place is clear."""
+        clear = self.series.clear[place]
+        return [day for day, seen in zip(self.cube.days, clear, strict=True) if seen and day <= last_day]
+
     def _mosaic(self, size: int, turns: NDArray[np.int64]) -> NDArray[np.int64]:
         """Flat index, into a layer of the cube with pixels of `size` * 10 m, of each pixel of the landscape."""
         rows, cols = (side * 2 // size for side in self.cube.forest.shape)

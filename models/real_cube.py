@@ -19,6 +19,7 @@ from rasterio.crs import CRS
 from skimage.morphology import dilation
 
 from models.spectra import BAND_NAMES
+from tiles.clear import CLEAR_CLASSES, OBSCURING_CLASSES, ClearParams
 from tiles.errors import AreaError, MissingDependencyError
 
 CRS_OF_CUBE: Final = CRS.from_epsg(3035)
@@ -28,7 +29,6 @@ LAST_DAY: Final = dt.date(2018, 12, 31)
 _TEN: Final = {"blue": "B2", "green": "B3", "red": "B4", "nir": "B8"}
 _TWENTY: Final = {"nir08": "B8A", "swir16": "B11"}
 _FOREST_COVER_PCT: Final = 10
-_CLEAR_CLASSES: Final = (4, 5)
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,16 @@ class PlaceParams:
         Between two places, so that no pixel, nor the 20 m pixel around it, is of both.
     min_m, max_m
         Shortest and longest side: long enough for the grain of a stand, short enough for a score of places.
+    min_dates
+        Clear dates before 2017: the ten that a reference needs, and one, since a stand made of a place has its clouds
+        elsewhere.
     """
 
     margin_m: int = 20
     gap_m: int = 20
     min_m: int = 80
     max_m: int = 140
+    min_dates: int = 11
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,7 +192,7 @@ def seen_openings(cube: RealCube, drop: float = 0.08) -> NDArray[np.bool_]:
     """
     summers = {}
     red, nir = (cube.bands[name].astype(float) for name in ("red", "nir"))
-    clear = np.isin(cube.scl, _CLEAR_CLASSES).repeat(2, axis=1).repeat(2, axis=2)
+    clear = np.isin(cube.scl, CLEAR_CLASSES).repeat(2, axis=1).repeat(2, axis=2)
     ndvi = np.where(clear, (nir - red) / np.maximum(nir + red, 1), np.nan)
     for year in (2016, 2017, 2018):
         dates = [i for i, day in enumerate(cube.days) if day.year == year and 6 <= day.month <= 9]
@@ -224,13 +228,23 @@ def find_places(cube: RealCube, lost: NDArray[np.bool_], params: PlaceParams | N
     side_m = 2 * abs(cube.transform.a)
     margin, gap = (round(metres / side_m) for metres in (params.margin_m, params.gap_m))
     shortest, longest = (round(metres / side_m) for metres in (params.min_m, params.max_m))
-    free = ~_grown(~cube.forest | lost, margin)
+    free = ~_grown(~cube.forest | lost, margin) & (_clear_dates(cube, dt.date(2016, 12, 31)) >= params.min_dates)
     places = []
     while (found := _largest_square_like(free, shortest, longest)) is not None:
         row, col, rows, cols = found
         places.append(Place(f"romania-r{2 * row:02d}c{2 * col:02d}", 2 * row, 2 * col, 2 * rows, 2 * cols))
         free[max(0, row - gap) : row + rows + gap, max(0, col - gap) : col + cols + gap] = False
     return sorted(places, key=lambda place: (place.row, place.col))
+
+
+def _clear_dates(cube: RealCube, last_day: dt.date) -> NDArray[np.int64]:
+    """On how many dates, up to a day, each pixel of 20 m is clear of clouds and of their margin."""
+    margin = round(ClearParams().margin_m / (2 * abs(cube.transform.a)))
+    clear = np.zeros(cube.forest.shape, np.int64)
+    for day, classes in zip(cube.days, cube.scl, strict=True):
+        if day <= last_day:
+            clear += np.isin(classes, CLEAR_CLASSES) & ~_grown(np.isin(classes, OBSCURING_CLASSES), margin)
+    return clear
 
 
 def _grown(mask: NDArray[np.bool_], by: int) -> NDArray[np.bool_]:

@@ -78,7 +78,7 @@ class SimulationParams:
         Sizes and kinds.
     """
 
-    draws: int = 40
+    draws: int = 150
     stand_px: int = 96
     disturbed_share: float = 0.10
     gap_px: int = 4
@@ -229,10 +229,11 @@ def lay_events(
             refused += 1
             continue
         row, col = spot
-        start = draw_date(cause, month, rng, params.events.kinds[cause].recent_share)
+        place = int(landscape.place_of[row, col])
+        seen = landscape.clear_days(place, month.last_day)
+        start = draw_date(cause, month, rng, params.events.kinds[cause].recent_share, seen)
         ground = ground_after(cause, start, landscape.cube.days, moisture, rng)
         classes = _miscalled(cause, ground.presence, start, landscape.cube.days, rng)
-        place = int(landscape.place_of[row, col])
         event = LaidEvent(f"{prefix}-e{len(events):04d}", cause, place, start, row, col, shape, ground, classes)
         events.append(event)
         taken[event.window] |= shape.cover > 0.01
@@ -388,9 +389,7 @@ def label_patches(
 def _dates_after(landscape: Landscape, event: LaidEvent, month: Month) -> int:
     """Dates, from an event's last day to the month's, on which its place was mostly clear."""
     over = event.start + dt.timedelta(days=int(event.shape.delay_days.max()))
-    days = landscape.cube.days
-    clear = landscape.series.clear[event.place]
-    return sum(bool(clear[index]) and over <= day <= month.last_day for index, day in enumerate(days))
+    return sum(day >= over for day in landscape.clear_days(event.place, month.last_day))
 
 
 def _ground(patch: Patch) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

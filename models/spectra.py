@@ -174,22 +174,19 @@ def _haze(age: NDArray[np.float64], days: Sequence[dt.date], rng: np.random.Gene
     """Thin cloud in two cases of three, the shade of a cloud that was not seen in the third."""
     ones = np.ones(len(days))
     if rng.random() < 1 / 3:
-        return {"shade": ones}, _passing(age, rng, 0.8)
-    return {"cloud": ones}, _passing(age, rng, 0.4) * rng.uniform(0.25, 0.7)
+        return {"shade": ones}, _passing(age, rng, 8)
+    return {"cloud": ones}, _passing(age, rng, 20) * rng.uniform(0.25, 0.7)
 
 
 def _snow(age: NDArray[np.float64], days: Sequence[dt.date], rng: np.random.Generator) -> _Shares:
-    return {"snow": np.ones(len(days))}, _passing(age, rng, 0.4)
+    return {"snow": np.ones(len(days))}, _passing(age, rng, 20)
 
 
-def _passing(age: NDArray[np.float64], rng: np.random.Generator, once: float) -> NDArray[np.float64]:
-    """On the first date since the start, and with probability 1 - `once` on the next, and again."""
-    presence = np.zeros(age.size)
-    for index in np.flatnonzero(age >= 0):
-        presence[index] = rng.uniform(0.5, 1.0)
-        if rng.random() < once:
-            break
-    return presence
+def _passing(age: NDArray[np.float64], rng: np.random.Generator, median_days: float) -> NDArray[np.float64]:
+    """On most dates of some days or weeks from the start: fog that hangs in a valley, snow under crowns."""
+    lasts = median_days * rng.lognormal(0, 0.7)
+    there = (age >= 0) & (age <= lasts) & (rng.random(age.size) < 0.85)
+    return np.asarray(there * rng.uniform(0.5, 1.0, age.size))
 
 
 def _flood(age: NDArray[np.float64], days: Sequence[dt.date], rng: np.random.Generator) -> _Shares:
@@ -202,7 +199,7 @@ def _flood(age: NDArray[np.float64], days: Sequence[dt.date], rng: np.random.Gen
 
 
 def _phenology(age: NDArray[np.float64], days: Sequence[dt.date], rng: np.random.Generator) -> _Shares:
-    lasts = rng.uniform(15, 70)
+    lasts = rng.uniform(25, 100)
     amplitude = np.clip(age / 15, 0.3, 1) * np.clip((lasts - age) / 20, 0, 1)
     return {"leaf_brown": np.full(len(days), 0.9), "grey_wood": np.full(len(days), 0.1)}, amplitude
 
