@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -310,7 +311,8 @@ def write_table(table: TrainingTable, path: Path, about: Mapping[str, Any] | Non
         raise OutputError(f"The training table cannot be written to {path} ({error.strerror or error}).") from error
     finally:
         for partial in beside:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
     return content
 
 
@@ -406,7 +408,7 @@ def _as_kind(values: pd.Series, kind: Kind, name: str, where: str) -> pd.Series:
             case Kind.COUNT:
                 return pd.to_numeric(values).astype(np.int64)
             case Kind.DATE:
-                return pd.to_datetime(values).astype("datetime64[s]").dt.normalize()
+                return pd.to_datetime(values, format="ISO8601").astype("datetime64[s]").dt.normalize()
             case Kind.FLAG:
                 flags = {True: True, False: False, 1: True, 0: False, "true": True, "false": False}
                 read = [flags[value.lower() if isinstance(value, str) else value] for value in values]

@@ -133,7 +133,7 @@ class Landscape:
                 id=f"SIMULATED_{day:%Y%m%d}",
                 acquired=dt.datetime.combine(day, dt.time(9, 20), dt.UTC),
                 tile=TILE,
-                hrefs={band: f"{index}" for band in Band},
+                hrefs=dict.fromkeys(Band, f"{index}"),
             )
             for index, day in enumerate(self.cube.days)
             if day <= last_day

@@ -157,9 +157,10 @@ def read_labels(path: Path) -> Labels:
 
 
 def _disfor(path: Path) -> Labels:
-    frame = pd.read_csv(path, dtype={"cluster": str}, parse_dates=["date"])
+    frame = pd.read_csv(path, dtype={"cluster": str})
     if frame[["sample_id", "date", "code", "lon", "lat"]].isna().any(axis=None):
         raise ValueError("a label lacks its sample_id, date, code, lon or lat")
+    frame["date"] = pd.to_datetime(frame["date"], format="ISO8601")
     frame = frame.sort_values(["sample_id", "date"], kind="stable")
     frame["since"] = frame.groupby("sample_id")["date"].shift()
     blocks = block_names(frame["lon"].to_numpy(float), frame["lat"].to_numpy(float))

@@ -258,12 +258,7 @@ def _largest_square_like(free: NDArray[np.bool_], shortest: int, longest: int) -
     for height, width in sorted(sizes, key=lambda size: (-size[0] * size[1], abs(size[0] - size[1]), size)):
         if height > free.shape[0] or width > free.shape[1]:
             continue
-        inside = (
-            sums[height:, width:]
-            - sums[:-height, width:]
-            - sums[height:, :-width]
-            + sums[:-height, :-width]
-        )
+        inside = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
         whole = np.argwhere(inside == height * width)
         if whole.size:
             return int(whole[0, 0]), int(whole[0, 1]), height, width

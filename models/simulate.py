@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from detector.params import PatchParams
@@ -93,7 +92,9 @@ class SimulationParams:
                 f"draws must be 1 or more and stand_px a multiple of 4 from 32 on, not {self.draws}, {self.stand_px}."
             )
         if not 0 < self.disturbed_share <= 0.16:
-            raise InvalidParameterError(f"disturbed_share must be above 0 and at most 0.16, not {self.disturbed_share}.")
+            raise InvalidParameterError(
+                f"disturbed_share must be above 0 and at most 0.16, not {self.disturbed_share}."
+            )
 
 
 @dataclass(frozen=True)
@@ -320,9 +321,9 @@ def label_patches(
     for number, event in enumerate(landscape.events):
         owner[event.window][event.shape.inside] = number
         touched[event.window] |= event.shape.cover > 0.05
-        day[event.window][event.shape.inside] = (
-            event.start.toordinal() + event.shape.delay_days[event.shape.inside].astype(np.int32)
-        )
+        day[event.window][event.shape.inside] = event.start.toordinal() + event.shape.delay_days[
+            event.shape.inside
+        ].astype(np.int32)
     rows: list[dict[str, Any]] = []
     kept: list[int] = []
     held = np.zeros(len(landscape.events))

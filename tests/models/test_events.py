@@ -21,7 +21,7 @@ def test_areas_are_log_normal_within_limits() -> None:
     assert abs(logs.mean() - np.log(kind.median_ha)) < 4 * kind.sigma / np.sqrt(4000)
     assert abs(logs.std() - kind.sigma) < 4 * kind.sigma / np.sqrt(8000)
     limited = [draw_area(kind, EventParams(), rng) for _ in range(500)]
-    assert 0.2 <= min(limited)
+    assert min(limited) >= 0.2
     assert max(limited) <= 30
 
 
@@ -43,7 +43,7 @@ def test_edges_are_mixed_pixels() -> None:
     shape = draw_shape(Cause.CLEAR_CUT, EventParams(), np.random.default_rng(3), area_ha=2.0)
     mixed = (shape.cover > 0.1) & (shape.cover < 0.8)
     assert 20 < mixed.sum() < 150
-    assert 0 <= shape.delay_days.min()
+    assert shape.delay_days.min() >= 0
     assert shape.delay_days.max() <= 30
 
 

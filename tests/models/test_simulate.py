@@ -11,8 +11,8 @@ import pytest
 
 from models.causes import Cause
 from models.dataset import TrainingTable, place_folds, read_table, write_table
-from models.events import KINDS, EventParams
-from models.landscape import Landscape, LaidEvent
+from models.events import KINDS, EventParams, draw_shape
+from models.landscape import LaidEvent, Landscape
 from models.real_cube import Place, RealCube, find_places, load_cube, seen_openings
 from models.simulate import (
     SimulationParams,
@@ -23,7 +23,6 @@ from models.simulate import (
     simulate_draw,
 )
 from models.spectra import BAND_NAMES, Ground
-from models.events import draw_shape
 from tiles.errors import InvalidParameterError, SceneReadError
 from tiles.month import Month
 
@@ -127,9 +126,7 @@ def test_an_event_changes_its_own_pixels_from_its_day_on(cube: RealCube, places:
     landscape = _landscape(cube, places)
     shape = draw_shape(Cause.FIRE, EventParams(), np.random.default_rng(1), area_ha=1.0)
     cover = np.pad(shape.cover, [(0, side % 2) for side in shape.cover.shape])
-    shape = replace(
-        shape, cover=cover, inside=cover > 0.4, delay_days=np.zeros(cover.shape, np.int16)
-    )
+    shape = replace(shape, cover=cover, inside=cover > 0.4, delay_days=np.zeros(cover.shape, np.int16))
     start, place = dt.date(2018, 8, 10), int(landscape.place_of[10, 10])
     days = cube.days
     presence = np.array([float(day >= start) for day in days])
