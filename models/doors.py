@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import shapely
 
 from models.causes import Cause
-from models.dataset import COLUMNS, FEATURE_NAMES, REVIEW_COLUMNS, Source, TrainingTable
+from models.dataset import TrainingTable
 from models.places import block_names
+from models.schema import COLUMNS, FEATURE_NAMES, REVIEW_COLUMNS, Source
 from tiles.errors import DatasetError
 
 _CSV, _PARQUET = {".csv"}, {".parquet", ".geoparquet"}
@@ -38,7 +39,7 @@ def read_own(path: Path) -> OwnTable:
     """Read a researcher's own table: CSV, or (Geo)Parquet.
 
     It must have all features (empty where unknown), ``place``, and ``cause`` or ``is_clearcut``; what is no clear-cut
-    and has no cause is `Cause.OTHER`. Other columns of `models.dataset.COLUMNS` are taken where they are there.
+    and has no cause is `Cause.OTHER`. Other columns of `models.schema.COLUMNS` are taken where they are there.
 
     Raises
     ------
@@ -77,7 +78,7 @@ def _read(path: Path) -> pd.DataFrame:
         if kind in _CSV:
             return pd.read_csv(path)
         table = pq.read_table(path)
-        frame = table.to_pandas(date_as_object=False)
+        frame: pd.DataFrame = table.to_pandas(date_as_object=False)
         if "geometry" in frame:
             frame["geometry"] = shapely.from_wkb(table["geometry"].to_numpy(zero_copy_only=False))
         return frame
@@ -92,7 +93,7 @@ def rows_of_reviews(reviews: pd.DataFrame, features: pd.DataFrame) -> TrainingTa
     Parameters
     ----------
     reviews
-        `models.dataset.REVIEW_COLUMNS`, one row for each alert that counts.
+        `models.schema.REVIEW_COLUMNS`, one row for each alert that counts.
     features
         Features, their index the alerts' identifiers.
 

@@ -209,7 +209,7 @@ class Landscape:
 
     # What follows is `tiles.reader.Reader`.
 
-    def grid_of(self, scene: Scene, band: Band) -> Grid:
+    def grid_of(self, scene: Scene, band: Band) -> Grid:  # noqa: ARG002 - all scenes have one grid
         """Grid of a band's raster; see `tiles.reader.Reader.grid_of`."""
         if not self._coarse(band.value):
             return self.grid

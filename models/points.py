@@ -24,8 +24,9 @@ from shapely.geometry.base import BaseGeometry
 from detector.params import PatchParams
 from detector.pipeline import ScanParams, ScanResult, scan
 from models.causes import DISFOR_CAUSES, Cause
-from models.dataset import Source, TrainingTable, concatenate, read_table, write_table
+from models.dataset import TrainingTable, concatenate, read_table, write_table
 from models.places import block_names
+from models.schema import Source
 from tiles.catalog import Catalogue
 from tiles.errors import AreaError, DatasetError, InvalidParameterError, NoSceneError, OutputError
 from tiles.month import Month
@@ -362,13 +363,15 @@ def _label(result: ScanResult, group: Sequence[Label], params: PointParams) -> t
     rows, features, unlabelled, seen = list[dict[str, Any]](), list[pd.DataFrame](), 0, set[str]()
     for tile in result.tiles:
         outlines = gpd.GeoSeries([a.geometry for a in tile.alerts], crs="EPSG:4326").to_crs(_METRIC).to_list()
-        for index, (alert, outline) in enumerate(zip(tile.alerts, outlines, strict=True)):
+        # The largest first: of a label's several pieces, it is the one.
+        for index in sorted(range(len(outlines)), key=lambda number: -tile.alerts[number].area_ha):
+            alert, outline = tile.alerts[index], outlines[index]
             label = _label_of(outline, alert.last_intact, alert.first_low, shapes, group, params)
             if label is None:
                 unlabelled += 1
                 continue
             if label.id in seen:
-                continue  # the overlap of two tiles shows it again, or it is in two pieces
+                continue  # a smaller piece, or the overlap of two tiles shows it again
             seen.add(label.id)
             features.append(tile.features.iloc[[index]])
             rows.append(

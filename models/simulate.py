@@ -24,10 +24,11 @@ from detector.params import PatchParams
 from detector.patches import Patch
 from detector.pipeline import TileAlerts, find_alerts
 from models.causes import Cause
-from models.dataset import Source, TrainingTable, concatenate
+from models.dataset import TrainingTable, concatenate
 from models.events import EventParams, EventShape, draw_cause, draw_date, draw_shape
 from models.landscape import TILE, LaidEvent, Landscape
 from models.real_cube import Place, RealCube, find_places, load_cube, seen_openings
+from models.schema import Source
 from models.spectra import ground_after
 from tiles.change import ChangeMapFiles, ChangeMapWriter
 from tiles.clear import SceneClass
@@ -37,8 +38,8 @@ from tiles.month import Month
 from tiles.watch import WatchedArea
 
 _MONTHS: Final = tuple(Month(2018, month) for month in (8, 9, 10, 11))
-"""Months that are scanned: the first leaves the reference's years their clear dates before 2017, and the last is that of
-the last images of 2018."""
+"""Months that are scanned: the first leaves the reference's years their clear dates before 2017, and the last is
+that of the last images of 2018."""
 
 _MISCALLED: Final[dict[Cause, tuple[float, SceneClass]]] = {
     Cause.CLEAR_CUT: (0.04, SceneClass.CLOUD_MEDIUM),
@@ -49,7 +50,8 @@ _MISCALLED: Final[dict[Cause, tuple[float, SceneClass]]] = {
     Cause.FIELD_EDGE: (0.04, SceneClass.CLOUD_MEDIUM),
 }
 """Share of the dates on which the scene classification calls an event something that is not clear: bright bare ground
-cloud (the design's third fact), char dark, and snow, haze and water what they are, now and then. Chosen, not measured."""
+cloud (the design's third fact), char dark, and snow, haze and water what they are, now and then. Chosen, not
+measured."""
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,8 @@ OTHER_ENDMEMBERS: Final[Mapping[str, tuple[float, ...]]] = {
 }
 """Rounded by hand within what is published, PROSAIL having none of them: char is dark and flat, and no darker in the
 short-wave infrared (Lentile et al. 2006, International Journal of Wildland Fire 15, 319); water absorbs all infrared,
-a flood carries silt; under the shade of a cloud, forest has the blue of the sky alone; snow is bright until 1 um and dark beyond (Dozier 1989, Remote Sensing of Environment 28, 9)."""
+a flood carries silt; in the shade of a cloud, forest has the light of the sky alone; snow is bright until 1 um and dark
+beyond (Dozier 1989, Remote Sensing of Environment 28, 9)."""
 
 
 def endmember(name: str) -> NDArray[np.float64]:

@@ -25,7 +25,8 @@ BAND_NM: Final[Mapping[str, tuple[float, float]]] = {
     "swir16": (1610, 90),
     "swir22": (2190, 180),
 }
-#: N, chlorophyll, carotenoids (ug/cm2), brown pigments, water, dry matter (g/cm2), LAI, soil brightness, dry soil share.
+#: N, chlorophyll, carotenoids (ug/cm2), brown pigments, water, dry matter (g/cm2), LAI, soil brightness, dry soil's
+#: share.
 RECIPES: Final[Mapping[str, tuple[float, float, float, float, float, float, float, float, float]]] = {
     "soil_dry": (1.5, 40, 8, 0.0, 0.012, 0.006, 0.001, 0.65, 0.8),
     "soil_wet": (1.5, 40, 8, 0.0, 0.012, 0.006, 0.001, 0.65, 0.2),

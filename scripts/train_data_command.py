@@ -90,7 +90,7 @@ def import_data(
 
 
 def _print_table(table: TrainingTable, content: str, out: Path) -> None:
-    from models.dataset import Source
+    from models.schema import Source
 
     rows, events = table.rows, table.events
     simulated = bool((rows["source"] == Source.SIMULATED.value).any())

@@ -14,18 +14,9 @@ import shapely
 
 from detector.features import FEATURES
 from models.causes import Cause
-from models.dataset import (
-    COLUMNS,
-    FEATURE_NAMES,
-    REVIEW_COLUMNS,
-    TrainingTable,
-    concatenate,
-    events_path,
-    place_folds,
-    read_table,
-    write_table,
-)
+from models.dataset import TrainingTable, concatenate, events_path, place_folds, read_table, write_table
 from models.doors import read_own, rows_of_reviews
+from models.schema import COLUMNS, FEATURE_NAMES, REVIEW_COLUMNS
 from tiles.errors import DatasetError, OutputError
 
 NUMBERS = range(6)

@@ -11,6 +11,7 @@ import pytest
 import shapely
 from pyproj import Transformer
 
+import detector.pipeline
 import models.points
 from models.causes import Cause
 from models.dataset import read_table
@@ -118,7 +119,7 @@ def test_points_are_looked_up_and_resumed(
     catalogue = open_catalogue(str(demo_archive.catalog))
     wanted = [*read_labels(labels).labels, _label("away", dt.date(2019, 4, 1), 9.0)]
     out, scans = tmp_path / "points.parquet", list[str]()
-    real = models.points.scan
+    real = detector.pipeline.scan
 
     def counted(*args: Any, **options: Any) -> Any:
         scans.append(str(args[1]))

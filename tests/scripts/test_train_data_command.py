@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from models.dataset import FEATURE_NAMES, read_table
+from models.dataset import read_table
+from models.schema import FEATURE_NAMES
 from scripts.cli import app
 from scripts.demo_archive import DemoArchive
 from scripts.exit_codes import ExitCode
