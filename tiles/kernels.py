@@ -938,3 +938,256 @@ def collect(values: NDArray[np.generic], runs: NDArray[np.int32], out: NDArray[n
         row, start, place = runs[run, 0], runs[run, 1], runs[run, 3]
         for index in range(runs[run, 2] - start):
             out[place + index] = values[row, start + index]
+
+
+@njit(cache=True, nogil=True)
+def _find_root(parent: NDArray[np.int32], node: int) -> int:
+    while parent[node] != node:
+        parent[node] = parent[parent[node]]
+        node = parent[node]
+    return node
+
+
+@njit(cache=True, nogil=True)
+def _flag_row(classes: NDArray[np.uint8], wanted: np.uint32, out: NDArray[np.uint8]) -> int:
+    """Mark the pixels of a set of classes, from `out[1]` on, and count the runs that they make. `out` ends in zeros."""
+    for col in range(classes.size):
+        out[col + 1] = np.uint8((wanted >> np.uint32(classes[col] & 31)) & np.uint32(1))
+    here, before, starts = out[1:], out[:-1], np.uint32(0)
+    for col in range(here.size):
+        starts += np.uint32(here[col] & (np.uint8(1) - before[col]))
+    return int(starts)
+
+
+@njit(cache=True, nogil=True)
+def _blob_runs(scl: NDArray[np.uint8], bits: np.uint32) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Runs (row, first column, end column, blob) of a set of classes, and each run's parent; 8-connected."""
+    rows, cols = scl.shape
+    flags = np.zeros(8 * ((cols + 16) // 8), np.uint8)
+    total = 0
+    for row in range(rows):
+        total += _flag_row(scl[row], bits, flags[: cols + 2])
+    runs, parent = np.empty((total, 4), np.int32), np.arange(total).astype(np.int32)
+    count, above = 0, 0
+    for row in range(rows):
+        first = count
+        if _flag_row(scl[row], bits, flags[: cols + 2]) > 0:
+            eights, place = flags.view(np.uint64), 0
+            while place < cols + 2:
+                # Most of a clear scene is none of these classes: eight pixels are passed at a time.
+                if place % 8 == 0 and eights[place // 8] == 0:
+                    place += 8
+                elif flags[place] == 0:
+                    place += 1
+                else:
+                    start = place
+                    while flags[place] != 0:
+                        place += 1
+                    runs[count, 0], runs[count, 1], runs[count, 2] = row, start - 1, place - 1
+                    count += 1
+        upper = above
+        for run in range(first, count):
+            while upper < first and runs[upper, 2] < runs[run, 1]:
+                upper += 1
+            other = upper
+            while other < first and runs[other, 1] <= runs[run, 2]:
+                one, two = _find_root(parent, run), _find_root(parent, other)
+                # The oldest run of a blob is its root: the same whatever the order of the unions.
+                parent[max(one, two)] = min(one, two)
+                other += 1
+        above = first
+    return runs, parent
+
+
+@njit(cache=True, nogil=True)
+def isolated_blobs(
+    scl: NDArray[np.uint8],
+    cloud_classes: int,
+    bright_classes: int,
+    spoiling_classes: int,
+    calm_classes: int,
+    max_extent: int,
+    ring: int,
+    min_cloud_share: float,
+    min_calm_share: float,
+) -> NDArray[np.int32]:
+    """Small blobs of cloud whose surroundings are clear.
+
+    Parameters
+    ----------
+    scl : uint8, shape (rows, cols)
+        Scene classification.
+    cloud_classes, bright_classes, spoiling_classes, calm_classes
+        Sets of classes, a bit each. Blobs are 8-connected pixels of the bright and the spoiling ones; a blob that
+        holds a spoiling one is never isolated. Cloud classes are bright too; calm ones are neither.
+    max_extent
+        Rows and columns that a blob may span.
+    ring
+        Pixels by which the box around a blob is grown to make its surroundings.
+    min_cloud_share, min_calm_share
+        Share of the blob that must be of the cloud classes, and of the rest of the grown box (as far as the array
+        goes) of the calm ones.
+
+    Returns
+    -------
+    int32, shape (runs, 4)
+        Row, first column, end column, and number of the blob from 0, of each run of the isolated blobs' pixels. A
+        blob that touches the array's edge is not isolated: what lies beyond is not known.
+    """
+    rows, cols = scl.shape
+    cloudy, bright = np.uint32(cloud_classes), np.uint32(bright_classes)
+    spoiling, calm = np.uint32(spoiling_classes), np.uint32(calm_classes)
+    runs, parent = _blob_runs(scl, bright | spoiling)
+    total, blobs = runs.shape[0], 0
+    for run in range(total):
+        if parent[run] == run:
+            runs[run, 3] = blobs
+            blobs += 1
+        else:
+            runs[run, 3] = runs[_find_root(parent, run), 3]
+    # First and last row, first and end column, pixels, pixels of cloud.
+    boxes = np.empty((blobs, 6), np.int32)
+    boxes[:, 0], boxes[:, 1], boxes[:, 2:] = rows, -1, 0
+    boxes[:, 2] = cols
+    sound = np.ones(blobs, np.bool_)
+    for run in range(total):
+        row, start, stop, blob = runs[run, 0], runs[run, 1], runs[run, 2], runs[run, 3]
+        box = boxes[blob]
+        box[0], box[1] = min(box[0], row), max(box[1], row)
+        box[2], box[3] = min(box[2], start), max(box[3], stop)
+        box[4] += stop - start
+        if box[1] - box[0] >= max_extent or box[3] - box[2] > max_extent:
+            sound[blob] = False
+        if not sound[blob]:
+            continue
+        for col in range(start, stop):
+            bit = np.uint32(scl[row, col] & 31)
+            box[5] += np.int32((cloudy >> bit) & np.uint32(1))
+            if (spoiling >> bit) & np.uint32(1):
+                sound[blob] = False
+    for blob in range(blobs):
+        box = boxes[blob]
+        if box[0] == 0 or box[2] == 0 or box[1] == rows - 1 or box[3] == cols or box[5] < min_cloud_share * box[4]:
+            sound[blob] = False
+        if not sound[blob]:
+            continue
+        left, right = max(0, box[2] - ring), min(cols, box[3] + ring)
+        around, calm_around = -box[4], 0
+        for row in range(max(0, box[0] - ring), min(rows, box[1] + 1 + ring)):
+            classes, seen = scl[row, left:right], np.uint32(0)
+            for col in range(classes.size):
+                seen += (calm >> np.uint32(classes[col] & 31)) & np.uint32(1)
+            calm_around += int(seen)
+            around += right - left
+        sound[blob] = calm_around >= min_calm_share * around
+    number, kept = 0, 0
+    numbers = np.full(blobs, -1, np.int32)
+    for run in range(total):
+        blob = runs[run, 3]
+        if sound[blob]:
+            if numbers[blob] < 0:
+                numbers[blob] = number
+                number += 1
+            runs[kept] = runs[run]
+            runs[kept, 3] = numbers[blob]
+            kept += 1
+    return runs[:kept].copy()
+
+
+@njit(cache=True, nogil=True)
+def free_persistent_clouds(
+    runs: NDArray[np.int32],
+    first_row: int,
+    day: int,
+    vegetation: int,
+    bare: int,
+    looks: int,
+    max_gap_days: int,
+    reach: int,
+    scl: NDArray[np.uint8],
+    count: NDArray[np.uint8],
+    last_day: NDArray[np.int16],
+) -> None:
+    """Read as bare ground the isolated clouds that were there before, and remember those of this date.
+
+    Parameters
+    ----------
+    runs : int32, shape (runs, 4)
+        As from `isolated_blobs`.
+    first_row
+        Row of the runs that is row 0 of the arrays below; runs outside of these are passed over.
+    day
+        The date, as days since any epoch, above 0.
+    vegetation, bare
+        The class that shows that the ground is not bare, and the one that is written.
+    looks
+        Dates, this one among them, on which a pixel must have been in an isolated blob to be persistent.
+    max_gap_days
+        Days between two such dates after which counting begins anew.
+    reach
+        Pixels around a persistent one (a square) whose part in this date's blob is read as bare too.
+    scl : uint8, shape (rows, cols)
+        Read and written: the date's scene classification.
+    count : uint8, shape (rows, cols)
+        Read and written: dates on which a pixel was in an isolated blob, none of them followed by vegetation.
+    last_day : int16, shape (rows, cols)
+        Read and written: the last of these dates, 0 where there is none.
+    """
+    (rows, cols), green, today = scl.shape, np.uint8(vegetation), np.int16(day)
+    for row in range(rows):
+        classes, counted, days = scl[row], count[row], last_day[row]
+        for col in range(cols):
+            counted[col] = np.uint8(0) if classes[col] == green else counted[col]
+        for col in range(cols):
+            days[col] = np.int16(0) if counted[col] == np.uint8(0) else days[col]
+    for run in range(runs.shape[0]):
+        row = runs[run, 0] - first_row
+        if 0 <= row < rows:
+            for col in range(runs[run, 1], runs[run, 2]):
+                gap = day - last_day[row, col]
+                if count[row, col] == 0 or gap > max_gap_days:
+                    count[row, col] = 1
+                elif gap > 0 and count[row, col] < 255:
+                    # Two scenes of one day are one look: they show the same cloud.
+                    count[row, col] += 1
+                last_day[row, col] = today
+    for run in range(runs.shape[0]):
+        row = runs[run, 0] - first_row
+        if 0 <= row < rows:
+            for col in range(runs[run, 1], runs[run, 2]):
+                near = False
+                for other in range(max(0, row - reach), min(rows, row + reach + 1)):
+                    for beside in range(max(0, col - reach), min(cols, col + reach + 1)):
+                        near |= count[other, beside] >= looks and last_day[other, beside] == today
+                if near:
+                    scl[row, col] = bare
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def count_comparable(
+    coefficients: NDArray[np.float32],
+    lowest: NDArray[np.float32],
+    design: NDArray[np.float32],
+    cells: NDArray[np.int64],
+    stride: int,
+    counts: NDArray[np.int64],
+) -> None:
+    """Count the pixels that each date could say something of, whether it saw them or not.
+
+    Parameters
+    ----------
+    coefficients, lowest, design, cells, stride
+        As in `anomaly_histograms`.
+    counts : int64, shape (dates, cells)
+        Written: pixels counted.
+    """
+    for cell in range(cells.size - 1):
+        part = slice(cells[cell], cells[cell + 1], stride)
+        curves, least = coefficients[:, part].copy(), lowest[part].copy()
+        expected = np.empty(least.size, np.float32)
+        for date in range(design.shape[0]):
+            _expect(curves, 0, design[date], expected)
+            count = np.uint32(0)
+            for pixel in range(expected.size):
+                count += np.uint32(expected[pixel] >= least[pixel])
+            counts[date, cell] = int(count)

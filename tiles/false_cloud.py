@@ -1,0 +1,255 @@
+"""False clouds: bare, bright ground that the scene classification calls cloud, date after date.
+
+Sen2Cor finds clouds by brightness. A fresh cut on pale soil is bright, and so never speaks: plain SCL hides the very
+thing that is looked for, and the margin around it hides its neighbours. One date cannot tell such a cut from a small
+cloud; several can, since clouds move on. A small "cloud" whose surroundings are clear (`isolated_clouds`), over the
+same pixels on a second date, without vegetation seen there in between, is read as bare ground (`free_false_clouds`).
+
+Dates are taken in order, and what is known of the past is two small numbers a pixel (`CloudMemory`), mostly zero: a
+year in one go and month by month give the same.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiles import kernels
+from tiles.change import EPOCH
+from tiles.clear import CLEAR_CLASSES, OBSCURING_CLASSES, ClearParams, SceneClass, class_bits
+from tiles.errors import InvalidParameterError
+
+CLOUD_CLASSES = (SceneClass.CLOUD_MEDIUM, SceneClass.CLOUD_HIGH)
+"""What bright ground is called. Not thin cirrus, which is found by a band that sees no ground."""
+
+BRIGHT_CLASSES = (*CLOUD_CLASSES, SceneClass.UNCLASSIFIED, SceneClass.THIN_CIRRUS)
+"""What a false cloud may be made of: its rim, mixed with forest, is often unclassified."""
+
+SPOILING_CLASSES = (SceneClass.NO_DATA, SceneClass.SATURATED, SceneClass.CLOUD_SHADOW, SceneClass.SNOW)
+"""What a false cloud never touches: a shadow says that the cloud is one, and what cannot be seen says nothing."""
+
+CALM_CLASSES = (SceneClass.VEGETATION, SceneClass.BARE, SceneClass.WATER)
+"""What clear surroundings are made of."""
+
+
+@dataclass(frozen=True)
+class FalseCloudParams:
+    """Which clouds are none.
+
+    Parameters
+    ----------
+    max_extent_m
+        Side of the box that a false cloud fits in, metres. A clear-cut of 25 ha is 500 m wide.
+    ring_m
+        Metres around that box that are looked at as its surroundings.
+    min_calm_share
+        Share of these surroundings that must be clear ground.
+    min_cloud_share
+        Share of the blob that must be of the cloud classes: the rest is its rim.
+    looks
+        Dates from which an isolated cloud over a pixel is none.
+    max_gap_days
+        Days between two of them after which counting begins anew. The longest that a month in two without a clear
+        date takes; over a winter, what was said in autumn no longer counts.
+    reach_m
+        Metres around a persistent pixel over which today's part of the blob goes with it. Two dates of Sentinel-2 lie
+        up to 12 m apart: the rim of a cut is cloud on one and forest on the other, and would block all within its
+        margin.
+    """
+
+    max_extent_m: float = 800.0
+    ring_m: float = 100.0
+    min_calm_share: float = 0.80
+    min_cloud_share: float = 0.5
+    looks: int = 2
+    max_gap_days: int = 60
+    reach_m: float = 20.0
+
+    def __post_init__(self) -> None:
+        if not (0 < self.max_extent_m <= 5000 and 0 <= self.ring_m <= 1000 and 0 <= self.reach_m <= 200):
+            raise InvalidParameterError(
+                "False clouds: give max_extent_m of 1 to 5000, ring_m of 0 to 1000, reach_m of 0 to 200 metres."
+            )
+        if not (0 <= self.min_calm_share <= 1 and 0 <= self.min_cloud_share <= 1):
+            raise InvalidParameterError("min_calm_share and min_cloud_share are shares: give 0 to 1.")
+        if not (2 <= self.looks <= 255 and 1 <= self.max_gap_days <= 1000):
+            raise InvalidParameterError("A false cloud needs 2 to 255 looks, 1 to 1000 days apart at most.")
+
+
+@dataclass(frozen=True)
+class ClassRows:
+    """Rows of the classification that a row of windows needs. With these, no result depends on how a tile is cut.
+
+    Parameters
+    ----------
+    asked
+        First and end row of what is asked for.
+    remembered
+        The same of the memory: a cloud as far off as the margin blocks, and a persistent pixel within reach frees.
+    read
+        The same of what is read: an isolated cloud lies in it whole, with its surroundings.
+    """
+
+    asked: tuple[int, int]
+    remembered: tuple[int, int]
+    read: tuple[int, int]
+
+    @classmethod
+    def around(
+        cls, first: int, end: int, height: int, class_m: float, clear: ClearParams, params: FalseCloudParams
+    ) -> ClassRows:
+        """The rows for those from `first` to `end` of a classification of `height` rows of `class_m` metres."""
+        near = clear.margin_px(class_m) + _pixels(params.reach_m, class_m)
+        far = near + _pixels(params.max_extent_m, class_m) + _pixels(params.ring_m, class_m)
+        return cls(
+            (first, end),
+            (max(0, first - near), min(height, end + near)),
+            (max(0, first - far), min(height, end + far)),
+        )
+
+
+@dataclass(frozen=True)
+class CloudMemory:
+    """What is known of each pixel of the classification from the dates before.
+
+    Parameters
+    ----------
+    count : ndarray of uint8, shape (rows, cols)
+        Dates on which it lay in an isolated cloud, none of them followed by vegetation.
+    last_day : ndarray of int16, shape (rows, cols)
+        The last of them, in days since `tiles.change.EPOCH`; 0 where there is none.
+    """
+
+    count: NDArray[np.uint8]
+    last_day: NDArray[np.int16]
+
+    @classmethod
+    def empty(cls, shape: tuple[int, int]) -> CloudMemory:
+        """Nothing is known yet."""
+        return cls(np.zeros(shape, np.uint8), np.zeros(shape, np.int16))
+
+
+def isolated_clouds(scl: NDArray[np.uint8], class_m: float, params: FalseCloudParams) -> NDArray[np.int32]:
+    """Find the small clouds of one date whose surroundings are clear.
+
+    Parameters
+    ----------
+    scl : ndarray of uint8, shape (rows, cols)
+        Scene classification over the tile's whole width, the rows `ClassRows.read`.
+    class_m
+        Side of its pixels, metres.
+    params
+        What is isolated.
+
+    Returns
+    -------
+    ndarray of int32, shape (runs, 4)
+        Runs of pixels: row, first column, end column, number of the cloud. What touches the array's edge is not
+        isolated.
+    """
+    return kernels.isolated_blobs(
+        scl,
+        class_bits(CLOUD_CLASSES),
+        class_bits(BRIGHT_CLASSES),
+        class_bits(SPOILING_CLASSES),
+        class_bits(CALM_CLASSES),
+        _pixels(params.max_extent_m, class_m),
+        _pixels(params.ring_m, class_m),
+        params.min_cloud_share,
+        params.min_calm_share,
+    )
+
+
+def free_false_clouds(
+    scl: NDArray[np.uint8],
+    isolated: NDArray[np.int32],
+    rows: ClassRows,
+    day: dt.date,
+    memory: CloudMemory,
+    class_m: float,
+    params: FalseCloudParams,
+) -> tuple[NDArray[np.uint8], CloudMemory]:
+    """Read a date's persistent isolated clouds as bare ground. Dates are given in order.
+
+    Parameters
+    ----------
+    scl : ndarray of uint8, shape (rows read, cols)
+        Scene classification of the date, which is not written to.
+    isolated : ndarray of int32, shape (runs, 4)
+        Its `isolated_clouds`.
+    rows
+        Which rows `scl` and `memory` hold.
+    day
+        The date.
+    memory : shape (rows remembered, cols)
+        From the date before, which is not written to.
+    class_m, params
+        As for `isolated_clouds`.
+
+    Returns
+    -------
+    classes : ndarray of uint8, shape (rows remembered, cols)
+        The classification, with `SceneClass.BARE` where a false cloud was: right in the rows asked for, and as far
+        around as the margin of clouds.
+    memory : CloudMemory
+        For the next date.
+    """
+    first = rows.remembered[0] - rows.read[0]
+    classes = scl[first : first + rows.remembered[1] - rows.remembered[0]].copy()
+    after = CloudMemory(memory.count.copy(), memory.last_day.copy())
+    kernels.free_persistent_clouds(
+        isolated,
+        first,
+        (day - EPOCH).days,
+        SceneClass.VEGETATION,
+        SceneClass.BARE,
+        params.looks,
+        params.max_gap_days,
+        _pixels(params.reach_m, class_m),
+        classes,
+        after.count,
+        after.last_day,
+    )
+    return classes, after
+
+
+def clear_pixels(
+    scl: NDArray[np.uint8],
+    isolated: NDArray[np.int32],
+    rows: ClassRows,
+    day: dt.date,
+    memory: CloudMemory,
+    class_m: float,
+    clear: ClearParams,
+    params: FalseCloudParams,
+) -> tuple[NDArray[np.uint8], CloudMemory]:
+    """Which pixels of a date speak, false clouds among them: `free_false_clouds`, then the margin around the others.
+
+    Parameters are those of `free_false_clouds`, and how far a pixel must be from clouds.
+
+    Returns
+    -------
+    clear : ndarray of uint8, shape (rows asked for, cols)
+        1 where clear, else 0.
+    memory : CloudMemory
+        For the next date.
+    """
+    classes, after = free_false_clouds(scl, isolated, rows, day, memory, class_m, params)
+    out = np.empty((rows.asked[1] - rows.asked[0], scl.shape[1]), np.uint8)
+    kernels.clear_mask(
+        classes,
+        rows.asked[0] - rows.remembered[0],
+        class_bits(CLEAR_CLASSES),
+        class_bits(OBSCURING_CLASSES),
+        clear.margin_px(class_m),
+        out,
+    )
+    return out, after
+
+
+def _pixels(metres: float, class_m: float) -> int:
+    return math.ceil(metres / class_m)
