@@ -27,6 +27,7 @@ class Section(StrEnum):
     FIT = "fit"
     SCAN = "scan"
     DETECTION = "detection"
+    CLOUDS = "clouds"
 
 
 def measure(section: Section, params: BenchParams) -> Iterator[Figure]:
@@ -42,6 +43,8 @@ def measure(section: Section, params: BenchParams) -> Iterator[Figure]:
             from scripts.bench_scan import bench_scan as bench
         case Section.DETECTION:
             from scripts.bench_detection import bench_detection as bench
+        case Section.CLOUDS:
+            from scripts.bench_clouds import bench_clouds as bench
     yield from bench(params)
 
 

@@ -21,7 +21,8 @@ from rasterio.windows import Window
 
 from tiles import kernels
 from tiles.change import CHANGE_BANDS, EPOCH, NO_VALUE, PixelState
-from tiles.clear import CLEAR_CLASSES, OBSCURING_CLASSES, ClearParams, class_bits
+from tiles.clear import ClearParams
+from tiles.false_cloud import ClassRows, CloudMemory, FalseCloudParams, clear_pixels, isolated_clouds
 from tiles.grid import Grid
 from tiles.monitor import Monitored, MonitorParams, follow
 from tiles.month import Month
@@ -39,6 +40,7 @@ class ChangeParams:
     """Parameters of a change map, stage by stage."""
 
     clear: ClearParams = field(default_factory=ClearParams)
+    false_clouds: FalseCloudParams = field(default_factory=FalseCloudParams)
     reference: ReferenceParams = field(default_factory=ReferenceParams)
     monitor: MonitorParams = field(default_factory=MonitorParams)
 
@@ -162,6 +164,24 @@ class _Buffers:
     near_infrared: NDArray[np.int16]
 
 
+@dataclass
+class _RowOfClouds:
+    """False clouds over a row of windows: what is known of them so far, each scene adding to it in its turn."""
+
+    rows: ClassRows
+    class_m: float
+    memory: CloudMemory
+
+    @classmethod
+    def begin(cls, plan: TilePlan, window: Window, params: ChangeParams) -> _RowOfClouds:
+        size = plan.pixels_per_class
+        height, width = (-(-side // size) for side in plan.grid.shape)
+        class_m = plan.grid.pixel_m * size
+        top, bottom = window.row_off // size, -(-(window.row_off + window.height) // size)
+        rows = ClassRows.around(top, bottom, height, class_m, params.clear, params.false_clouds)
+        return cls(rows, class_m, CloudMemory.empty((rows.remembered[1] - rows.remembered[0], width)))
+
+
 class _Engine:
     def __init__(
         self,
@@ -209,7 +229,10 @@ class _Engine:
         masks = [self._watched.masks(window) for window in row]
         if not any(watched.any() for _, watched in masks):
             return [pool.submit(self._leave_window, window) for window in row]
-        clear = [pool.submit(self._clear_row, scene, row[0]) for scene in self._plan.scenes]
+        turns = _RowOfClouds.begin(self._plan, row[0], self._params)
+        clear: list[Future[NDArray[np.uint8]]] = []
+        for scene in self._plan.scenes:
+            clear.append(pool.submit(self._clear_row, scene, turns, clear[-1] if clear else None))
         return [
             pool.submit(self._window, window, forest, watched, clear)
             if watched.any()
@@ -217,18 +240,27 @@ class _Engine:
             for window, (forest, watched) in zip(row, masks, strict=True)
         ]
 
-    def _clear_row(self, scene: Scene, window: Window) -> NDArray[np.uint8]:
+    def _clear_row(
+        self, scene: Scene, row: _RowOfClouds, before: Future[NDArray[np.uint8]] | None
+    ) -> NDArray[np.uint8]:
         """Where a scene is clear over a whole row of windows, packed to bits along its rows."""
-        size = self._plan.pixels_per_class
-        height, width = (-(-side // size) for side in self._plan.grid.shape)
-        class_m = self._plan.grid.pixel_m * size
-        margin = -int(-self._params.clear.margin_m // class_m)
-        top, bottom = window.row_off // size, -(-(window.row_off + window.height) // size)
-        first, last = max(0, top - margin), min(height, bottom + margin)
-        scl = np.empty((last - first, width), np.uint8)
-        self._reader.read(scene, Band.SCL, Window(0, first, width, last - first), scl)
-        clear = np.empty((bottom - top, width), np.uint8)
-        kernels.clear_mask(scl, top - first, class_bits(CLEAR_CLASSES), class_bits(OBSCURING_CLASSES), margin, clear)
+        first, end = row.rows.read
+        scl = np.empty((end - first, row.memory.count.shape[1]), np.uint8)
+        self._reader.read(scene, Band.SCL, Window(0, first, scl.shape[1], end - first), scl)
+        isolated = isolated_clouds(scl, row.class_m, self._params.false_clouds)
+        if before is not None:
+            # Read side by side, remembered in turn. It was in the queue earlier, so it is running or done.
+            before.result()
+        clear, row.memory = clear_pixels(
+            scl,
+            isolated,
+            row.rows,
+            scene.day,
+            row.memory,
+            row.class_m,
+            self._params.clear,
+            self._params.false_clouds,
+        )
         return np.packbits(clear, axis=1)
 
     def _leave_window(self, window: Window) -> None:

@@ -1104,6 +1104,7 @@ def free_persistent_clouds(
     looks: int,
     max_gap_days: int,
     reach: int,
+    min_persistent_share: float,
     scl: NDArray[np.uint8],
     count: NDArray[np.uint8],
     last_day: NDArray[np.int16],
@@ -1125,7 +1126,9 @@ def free_persistent_clouds(
     max_gap_days
         Days between two such dates after which counting begins anew.
     reach
-        Pixels around a persistent one (a square) whose part in this date's blob is read as bare too.
+        Pixels around a persistent one (a square) whose part in this date's blob counts as persistent too.
+    min_persistent_share
+        Share of a blob's pixels that must be so, for all of it to be read as bare.
     scl : uint8, shape (rows, cols)
         Read and written: the date's scene classification.
     count : uint8, shape (rows, cols)
@@ -1151,16 +1154,24 @@ def free_persistent_clouds(
                     # Two scenes of one day are one look: they show the same cloud.
                     count[row, col] += 1
                 last_day[row, col] = today
+    blobs = 0
     for run in range(runs.shape[0]):
-        row = runs[run, 0] - first_row
+        blobs = max(blobs, runs[run, 3] + 1)
+    pixels, persistent = np.zeros(blobs, np.int32), np.zeros(blobs, np.int32)
+    for run in range(runs.shape[0]):
+        row, blob = runs[run, 0] - first_row, runs[run, 3]
         if 0 <= row < rows:
             for col in range(runs[run, 1], runs[run, 2]):
                 near = False
                 for other in range(max(0, row - reach), min(rows, row + reach + 1)):
                     for beside in range(max(0, col - reach), min(cols, col + reach + 1)):
                         near |= count[other, beside] >= looks and last_day[other, beside] == today
-                if near:
-                    scl[row, col] = bare
+                pixels[blob] += 1
+                persistent[blob] += np.int32(near)
+    for run in range(runs.shape[0]):
+        row, blob = runs[run, 0] - first_row, runs[run, 3]
+        if 0 <= row < rows and persistent[blob] > 0 and persistent[blob] >= min_persistent_share * pixels[blob]:
+            scl[row, runs[run, 1] : runs[run, 2]] = bare
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -274,3 +274,16 @@ def test_a_reference_follows_the_season_and_leaves_haze_out() -> None:
     assert reference.count.tolist() == [80, 80, 9]
     assert reference.lowest[0] == pytest.approx(max(truth.max() - 0.15, 0.6), abs=0.01)
     assert np.isnan(reference.lowest[2])
+
+
+@pytest.mark.parametrize(("seen", "usable"), [(0, False), (400, False), (799, False), (801, True), (4000, True)])
+def test_a_date_that_glimpses_a_forest_through_cloud_says_nothing(seen: int, usable: bool) -> None:
+    ndvi, nir = _series(days=2)
+    ndvi[1, seen:] = np.nan
+    params = MonitorParams(stride=1)
+    assert _quality(ndvi, nir, _cells(PIXELS), params).usable[:, 0].tolist() == [True, usable]
+
+
+def test_a_small_wood_that_is_seen_whole_speaks() -> None:
+    ndvi, nir = _series(pixels=300)
+    assert _quality(ndvi, nir, _cells(300)).usable.all()
