@@ -2,8 +2,10 @@
 
 The cuts are SIMULATED: squares of pale, dry soil laid into the real images after a date, which the classification
 calls cloud on most of them, as Sen2Cor does with what is bright. The clouds, their shadows and the haze are the images'
-own, but for the fair weather, which is SIMULATED too. It is all done on arrays, with the functions that a scan uses. The parameters and the goals were chosen with these same figures in sight: they guard against
-getting worse, and do not test the method on ground that it has not seen.
+own, but for the fair weather, which is SIMULATED too. It is all done on arrays, with the functions that a scan uses.
+
+The parameters and the goals were chosen with these same figures in sight: they guard against getting worse, and do not
+test the method on ground that it has not seen.
 """
 
 from __future__ import annotations

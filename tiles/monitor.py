@@ -65,8 +65,8 @@ class MonitorParams:
     min_seen_share
         Share of the window's forest that a date must see where it sees fewer than `min_window_px`: the holes of a
         closed cloud are full of its rims and shadows, and too few to measure them by. Over three scans of the
-        demo's images it leaves out 44 % of the false lows and 12 of 2859 true ones; shares of 0.1 to 0.5 leave out 42 to
-        46 % (the images that it was chosen on; `scripts/bench_clouds.py`).
+        demo's images it leaves out 44 % of the false lows and 12 of 2859 true ones; shares of 0.1 to 0.5 leave out
+        42 to 46 % (the images that it was chosen on; `scripts/bench_clouds.py`).
     stride
         Every how many pixels one is measured.
     """
