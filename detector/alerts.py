@@ -50,6 +50,36 @@ class ReviewState(StrEnum):
     TO_REVIEW = "to_review"
 
 
+class AlertStatus(StrEnum):
+    """Where an alert stands in its life, as the months go by; see `detector.tracking`."""
+
+    OPEN = "open"
+    """Its loss is among those that the scans still tell, or would be if they had seen the ground."""
+    SETTLED = "settled"
+    """Its loss is older than what the scans tell, and nothing took it back: a fact, published still."""
+    CLOSED = "closed"
+    """It is no alert any more; `ClosedReason` says why."""
+
+
+class ClosedReason(StrEnum):
+    """Why an alert was closed."""
+
+    SNOW = "snow"
+    """Seen intact again; snow lay around on the dates that the loss rested on."""
+    FLOOD = "flood"
+    """Seen intact again; there was more water around on those dates than before."""
+    CLOUD = "cloud"
+    """Seen intact again; cloud, its shadow or cirrus was near on those dates."""
+    HAZE = "haze"
+    """Seen intact again; much around was unclassified on those dates, as thin cloud is."""
+    SEEN_INTACT_AGAIN = "seen_intact_again"
+    """Seen intact again; what the dates showed instead is not known."""
+    NEVER_CONFIRMED = "never_confirmed"
+    """One date spoke of a loss, and in the year after no other date did."""
+    MERGED_INTO = "merged_into"
+    """It turned out to be one with an older alert, which lives on."""
+
+
 @dataclass(frozen=True)
 class ScanContext:
     """What the scan knows beside the pixels.
@@ -81,6 +111,9 @@ class Alert:
     `last_intact` and `first_low` are the interval that holds the loss; `scenes_before` are the scenes of the
     date `last_intact`, `scenes_after` those from `first_low` to the end of the month. Counts are medians over
     the pixels, NDVI means.
+
+    `tile` is the tile whose patch gave the identity, `tiles` all on which the alert was seen, that one first.
+    `updated` is the last day of the month in which the alert last changed, `merged_into` the alert that it became.
     """
 
     id: str
@@ -114,6 +147,12 @@ class Alert:
     scenes_after: tuple[str, ...] | None = None
     model_version: str | None = None
     rules_version: str | None = None
+    tiles: tuple[str, ...] = ()
+    status: AlertStatus = AlertStatus.OPEN
+    updated: date | None = None
+    closed_on: date | None = None
+    closed_reason: ClosedReason | None = None
+    merged_into: str | None = None
 
 
 def build_alerts(
@@ -153,7 +192,7 @@ def build_alerts(
     n_after = groups.quantile(pixels.n_clear_after.astype(np.float64), 0.5)
     outlines = np.empty(len(patches), object)
     outlines[:] = [patch.outline for patch in patches]
-    geometries = _publishable(to_wgs84(outlines, grid.crs))
+    geometries = publishable(to_wgs84(outlines, grid.crs))
     ids = _identities(patches, pixels, grid, context.tile, first_low)
     table = features.reset_index(drop=True)
     alerts = []
@@ -180,6 +219,8 @@ def build_alerts(
                 scenes_after=_scenes_between(context, low, context.month_end),
                 model_version=context.model_version,
                 rules_version=context.rules_version,
+                tiles=(context.tile,),
+                updated=context.month_end,
             )
         )
     return alerts
@@ -223,15 +264,22 @@ def _identities(
     return ids
 
 
-def _publishable(lonlat: Geometries) -> Geometries:
-    """Round to published decimals, keep valid, wind exteriors counter-clockwise (RFC 7946, section 3.1.6)."""
+def publishable(lonlat: Geometries) -> Geometries:
+    """Round to published decimals, keep valid, wind exteriors counter-clockwise (RFC 7946, section 3.1.6).
+
+    Parameters
+    ----------
+    lonlat
+        object (n,). Polygons in degrees, longitude first.
+    """
 
     def rounded(xy: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.round(xy, _DEGREE_DECIMALS)
 
     geometries = np.asarray(shapely.transform(lonlat, rounded), dtype=object)
     broken = ~shapely.is_valid(geometries)
-    mended = shapely.set_precision(geometries[broken], 10.0**-_DEGREE_DECIMALS)
+    # From what was valid: rounding point by point may have crossed two lines.
+    mended = shapely.set_precision(lonlat[broken], 10.0**-_DEGREE_DECIMALS)
     geometries[broken] = shapely.transform(mended, rounded)
     return np.asarray(shapely.orient_polygons(geometries, exterior_cw=False), dtype=object)
 

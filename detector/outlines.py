@@ -196,6 +196,22 @@ def to_wgs84(geometries: Geometries, crs: CRS) -> Geometries:
     return placed
 
 
+@lru_cache(maxsize=16)
+def _from_wgs84(wkt: str) -> pyproj.Transformer:
+    return pyproj.Transformer.from_crs("OGC:CRS84", pyproj.CRS.from_wkt(wkt), always_xy=True)
+
+
+def from_wgs84(geometries: Geometries, crs: CRS) -> Geometries:
+    """From longitude and latitude, in degrees, to a CRS."""
+    transformer = _from_wgs84(crs.to_wkt())
+
+    def forward(lonlat: NDArray[np.float64]) -> NDArray[np.float64]:
+        x, y = transformer.transform(lonlat[:, 0], lonlat[:, 1])
+        return np.column_stack([x, y])
+
+    return np.asarray(shapely.transform(geometries, forward), dtype=object)
+
+
 def measure(lonlat: Geometries) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Area and perimeter on the WGS 84 ellipsoid, the perimeter with that of the holes.
 

@@ -71,3 +71,66 @@ class PatchParams:
             raise InvalidParameterError(
                 f"confirmed_share must lie above 0 and at most at 1, not {self.confirmed_share}."
             )
+
+
+@dataclass(frozen=True)
+class TrackParams:
+    """Parameters of the tracking of alerts from month to month and over tiles.
+
+    Parameters
+    ----------
+    near_m
+        Patches less than this many geodesic metres apart are one alert (the design's definition).
+    span_days
+        Days that the first low dates of one alert's patches may span in all (the design's definition).
+    window_months
+        Months, up to the scanned one, in which the losses that a scan tells were first seen:
+        `tiles.monitor.MonitorParams.window_months`. What is older is not missed when a scan is silent of it.
+    min_area_ha
+        Smallest new ground that begins an alert where a patch reaches over the ground of one that cannot grow any
+        more: `PatchParams.min_area_ha`.
+    overlap_share
+        Share of the smaller of two outlines that they have in common when they show one loss. The grids of two UTM
+        zones may set an edge half a pixel apart, so that neighbours overlap by slivers: 5 m along the side of a square
+        hectare are 5 % of it.
+    intact_share
+        Ground that is not found any more is taken back if more than this share of its forest was seen intact: the
+        majority, as a majority of confirmed pixels makes an alert confirmed. What clouds hide counts against it: a
+        loss is not taken back by what was not seen.
+    confirmed_share
+        Share of an alert's area from which on it is confirmed, if patches that are confirmed cover it:
+        `PatchParams.confirmed_share`.
+    change_ha
+        Outlines that differ by less are the same: a pixel.
+
+    Raises
+    ------
+    tiles.errors.InvalidParameterError
+        If a value is outside the range that it makes sense in.
+    """
+
+    near_m: float = 100.0
+    span_days: int = 365
+    window_months: int = 12
+    min_area_ha: float = 0.5
+    overlap_share: float = 0.1
+    intact_share: float = 0.5
+    confirmed_share: float = 0.5
+    change_ha: float = 0.01
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.near_m <= 10_000:
+            raise InvalidParameterError(f"near_m must lie between 0 and 10,000 metres, not {self.near_m}.")
+        if self.span_days < 0 or self.window_months < 1:
+            raise InvalidParameterError(
+                "span_days must be 0 or more and window_months 1 or more, "
+                f"not span_days={self.span_days} and window_months={self.window_months}."
+            )
+        if not (math.isfinite(self.min_area_ha) and self.min_area_ha >= 0 and self.change_ha > 0):
+            raise InvalidParameterError(
+                "min_area_ha must be zero or more hectares and change_ha more than zero, "
+                f"not min_area_ha={self.min_area_ha} and change_ha={self.change_ha}."
+            )
+        for name in ("overlap_share", "intact_share", "confirmed_share"):
+            if not 0 < getattr(self, name) <= 1:
+                raise InvalidParameterError(f"{name} must lie above 0 and at most at 1, not {getattr(self, name)}.")

@@ -18,14 +18,16 @@ import rasterio
 from detector.alerts import Alert, ScanContext, build_alerts, write_features, write_geojson
 from detector.features import patch_features
 from detector.params import PatchParams
-from detector.patches import find_patches
+from detector.patches import Patch, find_patches
 from tiles.catalog import Catalogue, Found, SkippedScene
+from tiles.catalog.passes import drop_from
 from tiles.change import ChangeMapFiles, ChangeMapWriter, read_changed_pixels, write_item
 from tiles.engine import ChangeParams, Tally, TilePlan, make_change_map
 from tiles.errors import AreaError, GridError, NoSceneError, OutputError, SceneReadError, SylvigieError
+from tiles.merging import archive_reader
 from tiles.month import Month
 from tiles.plan import first_month_needed, plan_tile
-from tiles.reader import GDAL_OPTIONS, RasterioReader, Reader
+from tiles.reader import Reader, gdal_env
 from tiles.scene import Scene
 from tiles.watch import WatchedArea
 
@@ -81,7 +83,7 @@ class ScanResult:
     @property
     def complete(self) -> bool:
         """Whether every scene of the catalogue that had something to say was heard."""
-        return not self.idle_tiles and all(skipped.usable for skipped in self.skipped)
+        return not self.idle_tiles and all(skipped.superseded for skipped in self.skipped)
 
     @property
     def observed_share(self) -> float:
@@ -107,6 +109,7 @@ def scan(
     *,
     today: dt.date,
     threads: int | None = None,
+    max_requests_per_host: int = 8,
     progress: ProgressReport | None = None,
 ) -> ScanResult:
     """Scan a month: read the archive, map the change, find patches, publish alerts.
@@ -130,6 +133,8 @@ def scan(
         A month after it is refused.
     threads
         Decoding and computing threads; as many as processors by default.
+    max_requests_per_host
+        Requests that are under way to one host at most.
     progress
         Told how far the work is.
 
@@ -143,9 +148,9 @@ def scan(
     by_tile: dict[str, list[Scene]] = {}
     for scene in found.scenes:
         by_tile.setdefault(scene.tile, []).append(scene)
-    reader, results = RasterioReader(), []
+    reader, results = archive_reader(catalogue.access, max_requests_per_host), []
     problems: list[SylvigieError] = []
-    with _beside(out) as folder, rasterio.Env(**GDAL_OPTIONS):
+    with _beside(out) as folder, rasterio.Env(**gdal_env(catalogue.access)):
         for tile, scenes in sorted(by_tile.items()):
             try:
                 results.append(_scan_tile(tile, scenes, month, watched, folder, params, reader, threads, progress))
@@ -157,7 +162,11 @@ def scan(
             raise AreaError(
                 "No pixel of the scenes is both forest and inside the area of interest: check the two files."
             )
-        skipped = tuple(found.skipped) + tuple(left for result in results for left in result.skipped)
+        # What was superseded at first was read after all, where the newer product could not be.
+        read = {product.id for tile in results for scene in tile.plan.scenes for product in scene.members}
+        skipped = tuple(left for left in found.skipped if left.id not in read) + tuple(
+            left for result in results for left in result.skipped
+        )
         idle = [str(problem) for problem in problems] + [said for tile in results if (said := _blind(tile, params))]
         result = ScanResult(month, tuple(results), skipped, tuple(idle), reader.bytes_read)
         write_geojson(result.alerts, folder / "alerts.geojson")
@@ -181,10 +190,8 @@ def _scan_tile(
     """Scan a tile; begin again without a scene whose pixels turn out unreadable."""
     broken: list[SkippedScene] = []
     while True:
-        left_out = {skipped.id for skipped in broken}
-        readable = [scene for scene in scenes if scene.id not in left_out]
         try:
-            plan, skipped = plan_tile(tile, readable, month, reader, params.change)
+            plan, skipped = plan_tile(tile, scenes, month, reader, params.change)
         except NoSceneError as error:
             named = "; ".join(f"{left.id} was left out, since {left.reason}" for left in broken)
             raise NoSceneError(str(error).removesuffix(".") + (f"; {named}." if named else ".")) from error
@@ -202,7 +209,9 @@ def _scan_tile(
                 )
             break
         except SceneReadError as error:
-            broken.append(SkippedScene(error.scene_id, error.reason))
+            # What was found out of the others, as their offsets, is not asked again.
+            scenes, left_out = drop_from(plan.scenes, error.scene_id, error.reason)
+            broken += [*skipped, left_out]
     write_item(
         files,
         plan.grid,
@@ -211,12 +220,43 @@ def _scan_tile(
         {"reference": plan.reference, "monitored": plan.monitored},
         software_version(),
     )
+    found = find_alerts(files, plan, params.patches)
+    return TileResult(plan, tally, found.alerts, found.features, tuple(broken + skipped))
+
+
+@dataclass(frozen=True)
+class TileAlerts:
+    """Patches of a tile, their features row by row, and the alerts that they make on their own."""
+
+    patches: tuple[Patch, ...]
+    features: pd.DataFrame
+    alerts: tuple[Alert, ...]
+
+
+def find_alerts(
+    files: ChangeMapFiles, plan: TilePlan, params: PatchParams, scenes: Sequence[tuple[dt.date, str]] | None = None
+) -> TileAlerts:
+    """Find the patches of a tile's change map.
+
+    Parameters
+    ----------
+    files
+        The change map.
+    plan
+        What it was made from.
+    params
+        What is a patch.
+    scenes
+        Day and identifier of the scenes that losses may rest on; those that the plan monitors by default.
+    """
+    if scenes is None:
+        scenes = [(scene.day, scene.id) for scene in plan.monitored]
     pixels = read_changed_pixels(files)
-    patches = find_patches(pixels, plan.grid, params.patches)
+    patches = find_patches(pixels, plan.grid, params)
     features = patch_features(patches, pixels, plan.grid)
-    context = ScanContext(tile, month.last_day, tuple((scene.day, scene.id) for scene in plan.monitored))
-    alerts = build_alerts(patches, features, pixels, plan.grid, context, params.patches)
-    return TileResult(plan, tally, tuple(alerts), features, tuple(broken + skipped))
+    context = ScanContext(plan.tile, plan.month.last_day, tuple(scenes))
+    alerts = build_alerts(patches, features, pixels, plan.grid, context, params)
+    return TileAlerts(tuple(patches), features, tuple(alerts))
 
 
 def _blind(result: TileResult, params: ScanParams) -> str | None:
@@ -246,7 +286,8 @@ def _scenes(catalogue: Catalogue, month: Month, watched: WatchedArea, params: Ch
     found = catalogue.search(first_day, month.last_day, watched.bbox())
     if any(scene.day >= month.first_day for scene in found.scenes):
         return found
-    if watched.area is not None and catalogue.search(month.first_day, month.last_day).scenes:
+    elsewhere = watched.area is not None and not catalogue.worldwide
+    if elsewhere and catalogue.search(month.first_day, month.last_day).scenes:
         raise AreaError("The area of interest lies outside every scene of the month: check its coordinates and CRS.")
     raise NoSceneError(_nothing_found(found, month))
 
@@ -305,6 +346,15 @@ def _record(result: ScanResult, catalogue: Catalogue, params: ScanParams) -> str
                 "grid": str(tile.plan.grid),
                 "scenes_reference": [scene.id for scene in tile.plan.reference],
                 "scenes_monitored": [scene.id for scene in tile.plan.monitored],
+                "scenes_merged": {
+                    scene.id: [part.id for part in scene.parts] for scene in tile.plan.scenes if scene.parts
+                },
+                "offsets_from_pixels": {
+                    product.id: product.offset_evidence
+                    for scene in tile.plan.scenes
+                    for product in scene.members
+                    if product.offset_evidence is not None
+                },
                 "pixels": vars(tile.tally),
             }
             for tile in result.tiles

@@ -26,6 +26,9 @@ class Section(StrEnum):
     KERNELS = "kernels"
     FIT = "fit"
     SCAN = "scan"
+    MONTH = "month"
+    BYTES = "bytes"
+    KILLS = "kills"
     DETECTION = "detection"
     CLOUDS = "clouds"
 
@@ -41,6 +44,12 @@ def measure(section: Section, params: BenchParams) -> Iterator[Figure]:
             from scripts.bench_fit import bench_fit as bench
         case Section.SCAN:
             from scripts.bench_scan import bench_scan as bench
+        case Section.MONTH:
+            from scripts.bench_month import bench_month as bench
+        case Section.BYTES:
+            from scripts.bench_bytes import bench_bytes as bench
+        case Section.KILLS:
+            from scripts.bench_kills import bench_kills as bench
         case Section.DETECTION:
             from scripts.bench_detection import bench_detection as bench
         case Section.CLOUDS:

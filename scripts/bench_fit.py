@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from scripts.bench_figures import BenchParams, Figure, on_one_core, take_turns
 from tiles import kernels
 from tiles.clear import CLEAR_CLASSES
-from tiles.monitor import MonitorParams, date_quality, follow
-from tiles.month import Month
-from tiles.reference import Reference, ReferenceParams, design_matrix, fit_reference
+from tiles.monitor import MonitorParams, PixelMemory, date_quality, follow
+from tiles.month import Month, day_number
+from tiles.reference import CodedReference, ReferenceParams, design_matrix, fit_curves, fit_reference
 
 _MONTH = Month(2019, 7)
 _MIN_OBSERVATIONS = ReferenceParams().min_observations
@@ -86,7 +86,7 @@ def _fit_figures(history: Series, repeats: int, copies: int) -> Iterator[Figure]
     observed = np.where(pixels == kernels.MISSING, np.nan, pixels / kernels.NDVI_SCALE)
     plain = replace(ReferenceParams(), trims=0, ridge=0.0)
     calls: dict[str, Callable[[], Any]] = {
-        "own": partial(fit_reference, pixels, history.days, plain),
+        "own": partial(fit_curves, pixels, history.days, plain),
         "nrt": partial(ols, design, observed),
     }
     found = {name: call() for name, call in calls.items()}
@@ -101,7 +101,7 @@ def _fit_figures(history: Series, repeats: int, copies: int) -> Iterator[Figure]
 
     few = pixels.shape[1] // (10 * copies)
     calls = {
-        "own": partial(fit_reference, pixels, history.days, ReferenceParams()),
+        "own": partial(fit_curves, pixels, history.days, ReferenceParams()),
         "nrt": partial(rirls, design, observed[:, :few]),
     }
     for call in calls.values():
@@ -117,7 +117,7 @@ def _monitor_figures(history: Series, recent: Series, copies: int) -> Iterator[F
     """Date by date, both by the images of the last year."""
     figure = partial(Figure, "fit")
     reference = fit_reference(history.ndvi.reshape(len(history.days), -1), history.days, ReferenceParams())
-    reference = Reference(
+    reference = CodedReference(
         np.tile(reference.coefficients, copies), np.tile(reference.lowest, copies), np.tile(reference.count, copies)
     )
     ndvi = np.tile(recent.ndvi.reshape(len(recent.days), -1), copies)
@@ -140,7 +140,7 @@ def _monitor_figures(history: Series, recent: Series, copies: int) -> Iterator[F
 
 
 def _own_steps(
-    ndvi: NDArray[np.int16], near_infrared: NDArray[np.int16], days: list[dt.date], reference: Reference
+    ndvi: NDArray[np.int16], near_infrared: NDArray[np.int16], days: list[dt.date], reference: CodedReference
 ) -> tuple[float, float, float]:
     """Seconds an image: of the kernel with one image, with all together, and of all that a scan does about them."""
     params, pixels = MonitorParams(), ndvi.shape[1]
@@ -148,8 +148,7 @@ def _own_steps(
     design = design_matrix(days, _ORDER).astype(np.float32)
     quality = date_quality(ndvi, near_infrared, design, cells, reference, params)
     usable = np.ones_like(quality.usable)  # nrt does not leave hazy dates out either
-    counts, dates = np.zeros((5, pixels), np.int16), np.full((3, pixels), -1, np.int16)
-    sums = np.zeros((3, pixels), np.float32)
+    memory, numbers = PixelMemory.blank(pixels), np.array([day_number(day) for day in days], np.int16)
 
     def step(part: slice) -> float:
         started = time.perf_counter()
@@ -157,16 +156,16 @@ def _own_steps(
             ndvi[part], near_infrared[part], reference.coefficients, reference.lowest, design[part], cells,
             usable[part], quality.background[part], quality.low_drop[part], params.intact_drop,
             quality.convincing[part], quality.nir_level[part], params.dark_share, params.settled_lows,
-            counts, dates, sums,
+            numbers[part], memory.counts, memory.when, memory.sums, memory.brightness,
         )  # fmt: skip
         return time.perf_counter() - started
 
     step(slice(0, 1))  # compiled
     alone = median(step(slice(index, index + 1)) for index in range(len(days)))
-    counts[:], dates[:], sums[:] = 0, -1, 0
+    memory = PixelMemory.blank(pixels)
     together = step(slice(None)) / len(days)
     started = time.perf_counter()
-    follow(ndvi, near_infrared, days, cells, reference, params)
+    follow(ndvi, near_infrared, days, cells, reference, PixelMemory.blank(pixels), params)
     return alone, together, (time.perf_counter() - started) / len(days)
 
 

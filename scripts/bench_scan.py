@@ -29,7 +29,7 @@ from detector.params import PatchParams
 from detector.patches import find_patches
 from scripts.bench_figures import BenchParams, Figure, forget_peak, in_child, peak_memory_bytes, take_turns
 from scripts.simulated_tile import write_simulated_tile
-from tiles import engine, kernels
+from tiles import engine, kernels, monitor
 from tiles.catalog import open_catalogue
 from tiles.change import ChangeMapFiles, ChangeMapWriter, read_changed_pixels
 from tiles.clear import CLEAR_CLASSES, class_bits
@@ -39,6 +39,7 @@ from tiles.plan import plan_tile
 from tiles.reader import GDAL_OPTIONS, RasterioReader, Reader
 from tiles.reference import ReferenceParams
 from tiles.scene import Band, Scene
+from tiles.state import StateReader, StateWriter
 from tiles.watch import WatchedArea, WatchedPixels
 
 _MONTH = Month(2019, 7)
@@ -84,6 +85,14 @@ class Recorder:
     inner: Reader
     tasks: dict[tuple[Any, ...], list[Read]] = field(default_factory=lambda: defaultdict(list))
     _lock: Lock = field(default_factory=Lock)
+
+    def block_rows(self, scene: Scene, band: Band) -> int:
+        """As the inner reader."""
+        return self.inner.block_rows(scene, band)
+
+    def stop(self) -> None:
+        """As the inner reader."""
+        self.inner.stop()
 
     def grid_of(self, scene: Scene, band: Band) -> Any:
         """As the inner reader."""
@@ -160,7 +169,7 @@ def bench_scan(params: BenchParams) -> Iterator[Figure]:
         tile = Tile.open(archive)
         yield from _pair(tile, params.repeats)
         yield from _month(tile, params)
-        yield from _parts(tile)
+        yield from spent_in_parts(lambda: tile.scan(RasterioReader(), Nowhere()))
     half = simulated_archive(params, size // 4 * 2)
     peaks = [in_child(_scan_memory, folder) for folder in (archive, half)]
     for side, (before, peak) in zip((size, size // 4 * 2), peaks, strict=True):
@@ -188,7 +197,7 @@ def _pair(tile: Tile, repeats: int) -> Iterator[Figure]:
         if not hasattr(changes, "out"):
             changes.out = np.empty(WINDOW_PX**2, np.int16)
         kernels.ndvi_change(
-            red0, nir0, scl0, before.dn_offset, red1, nir1, scl1, after.dn_offset, class_bits(CLEAR_CLASSES),
+            red0, nir0, scl0, before.known_offset, red1, nir1, scl1, after.known_offset, class_bits(CLEAR_CLASSES),
             changes.out[: red0.size].reshape(red0.shape),
         )  # fmt: skip
 
@@ -201,7 +210,7 @@ def _pair(tile: Tile, repeats: int) -> Iterator[Figure]:
     }
     take_turns(1, calls)  # files in the page cache, kernels compiled
     seconds = take_turns(2 * repeats, calls)
-    alone, ratio = median(seconds["decode"]), _ratio(seconds["scan"], seconds["decode"])
+    alone, ratio = median(seconds["decode"]), ratio_of(seconds["scan"], seconds["decode"])
     yield Figure("scan", f"pair, {tile.plan.grid.shape[0]} px, {threads} threads: decoding alone", alone, "s")
     yield Figure("scan", "  decoding and computing, over decoding alone", ratio, "x", at_most=1.1)
 
@@ -224,10 +233,10 @@ def _month(tile: Tile, params: BenchParams) -> Iterator[Figure]:
     note = f"{left:.0%} of the bands' windows hold no clear forest and are not read"
     yield Figure("scan", f"{name}: decoding alone", median(seconds["decode"]), "s", note=note)
     yield Figure("scan", "  the engine", median(seconds["scan"]), "s")
-    yield Figure("scan", "  the engine, over decoding alone", _ratio(seconds["scan"], seconds["decode"]), at_most=1.1)
+    yield Figure("scan", "  the engine, over decoding alone", ratio_of(seconds["scan"], seconds["decode"]), at_most=1.1)
 
 
-def _ratio(one: Sequence[float], other: Sequence[float]) -> float:
+def ratio_of(one: Sequence[float], other: Sequence[float]) -> float:
     """Median of the ratios turn by turn: a slow moment of the machine meets both of a turn."""
     return median(a / b for a, b in zip(one, other, strict=True))
 
@@ -239,14 +248,17 @@ _PARTS: tuple[tuple[str, Any, str], ...] = (
     ("runs of forest pixels", engine, "forest_runs"),
     ("NDVI of forest pixels", kernels, "gather_ndvi"),
     ("reference", engine, "fit_reference"),
-    ("monitoring", engine, "follow"),
+    ("what was known", StateReader, "recall"),
+    ("what dates are worth", monitor, "date_quality"),
+    ("monitoring", kernels, "monitor"),
+    ("what is known then", StateWriter, "keep"),
     ("states", engine, "_classify"),
-    ("layout", engine, "_lay_out"),
+    ("layout", engine._Engine, "_lay_out"),
 )
 
 
-def _parts(tile: Tile) -> Iterator[Figure]:
-    """Where the engine's time goes: the processor's, of all threads."""
+def spent_in_parts(scan: Callable[[], object]) -> Iterator[Figure]:
+    """Where a scan's time goes: the processor's, of all threads."""
     spent: dict[str, float] = defaultdict(float)
     seen: dict[int, float] = {}
 
@@ -266,7 +278,7 @@ def _parts(tile: Tile) -> Iterator[Figure]:
         for name, owner, attribute in _PARTS:
             patches.enter_context(patch.object(owner, attribute, timed(name, getattr(owner, attribute))))
         started = time.process_time()
-        tile.scan(RasterioReader(), Nowhere())
+        scan()
         whole = time.process_time() - started
     spent["the rest"] = whole - sum(spent.values())
     for name, seconds in spent.items():

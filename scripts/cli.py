@@ -6,18 +6,34 @@ import datetime as dt
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tiles.errors import SylvigieError
+from scripts.exit_codes import ExitCode, exit_code_of
+from tiles.errors import AreaError, SylvigieError
 
-EXIT_INPUT = 2
-"""The input will not do: nothing was written."""
-EXIT_INCOMPLETE = 3
-"""Done, but scenes or tiles that should have been read were not; they are named."""
+if TYPE_CHECKING:
+    from scripts.monthly import RunRequest
+
+_CATALOG_HELP = (
+    "Archive to read: earth-search-c1, earth-search, cdse, planetary-computer; https://host/stac#collection of any "
+    "STAC API; path or URL of a static catalogue; folder of .SAFE products. By default SYLVIGIE_CATALOGUE."
+)
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+reference = typer.Typer(help="What a tile's intact forest looks like.", no_args_is_help=True)
+app.add_typer(reference, name="reference")
+
+_Tiles = Annotated[str, typer.Option(help="france, names such as 31TFJ,31TGJ, or a file with one on each line.")]
+_Scheduler = Annotated[str | None, typer.Option(help="Cluster: address of its scheduler, tcp://HOST:PORT.")]
+_DataDir = Annotated[
+    Path | None, typer.Option(help="Data directory: states, alerts, records. By default SYLVIGIE_DATA_DIR.")
+]
+_Catalog = Annotated[str | None, typer.Option(help="Archive to read, as of scan.")]
+_ForestMask = Annotated[Path | None, typer.Option(help="Forest: polygons, or a raster that is not zero in forest.")]
+_MinAreaHa = Annotated[float, typer.Option(help="Smallest alert, in hectares.")]
+_Threads = Annotated[int | None, typer.Option(min=1, help="Threads of a tile; as many as processors by default.")]
 
 
 @app.callback()
@@ -27,9 +43,9 @@ def sylvigie() -> None:
 
 @app.command()
 def scan(
-    catalog: Annotated[str, typer.Option(help="Static STAC catalogue: path or URL of its catalog.json.")],
     month: Annotated[str, typer.Option(help="Month to scan, YYYY-MM.")],
     out: Annotated[Path, typer.Option(help="Folder for alerts.geojson, the change map and the record.")],
+    catalog: Annotated[str | None, typer.Option(help=_CATALOG_HELP)] = None,
     aoi: Annotated[Path | None, typer.Option(help="Area of interest: polygons in any format of GDAL.")] = None,
     forest_mask: Annotated[
         Path | None, typer.Option(help="Forest: polygons, or a raster that is not zero in forest.")
@@ -39,6 +55,7 @@ def scan(
 ) -> None:
     """Scan a month of Sentinel-2 for clear-cuts."""
     # Not at the top: these take a second to import, which --help need not wait for.
+    from api.settings import load_settings
     from detector.params import PatchParams
     from detector.pipeline import ScanParams
     from scripts.report import print_result, run_with_report
@@ -46,21 +63,115 @@ def scan(
     from tiles.month import Month
     from tiles.watch import WatchedArea
 
+    settings = load_settings()
     wanted = Month.parse(month)
     params = ScanParams(patches=PatchParams(min_area_ha=min_area_ha))
-    watched = WatchedArea.open(forest_mask, aoi)
+    watched = WatchedArea.open(forest_mask or settings.forest_mask, aoi)
     result, cost = run_with_report(
-        open_catalogue(catalog),
+        open_catalogue(catalog or settings.catalogue, settings.credentials()),
         wanted,
         watched,
         out,
         params,
         today=dt.datetime.now(dt.UTC).date(),
-        threads=threads,
+        threads=threads or settings.threads,
+        max_requests_per_host=settings.max_requests_per_host,
     )
     print_result(result, cost, out)
     if not result.complete:
-        raise typer.Exit(EXIT_INCOMPLETE)
+        raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+@app.command()
+def monthly(
+    month: Annotated[str | None, typer.Option(help="Month, YYYY-MM; by default the last one that is over.")] = None,
+    tiles: _Tiles = "france",
+    scheduler: _Scheduler = None,
+    data_dir: _DataDir = None,
+    catalog: _Catalog = None,
+    forest_mask: _ForestMask = None,
+    min_area_ha: _MinAreaHa = 0.5,
+    threads: _Threads = None,
+    no_build: Annotated[bool, typer.Option("--no-build", help="A tile without a reference fails.")] = False,
+) -> None:
+    """Run a month over many tiles: what cron calls."""
+    from scripts.monthly import run_month
+    from scripts.works import TrackAlerts, work_tile
+
+    now = dt.datetime.now(dt.UTC)
+    request = _request(
+        month,
+        tiles,
+        scheduler,
+        data_dir,
+        catalog,
+        forest_mask,
+        min_area_ha,
+        threads,
+        now.date(),
+        may_build=not no_build,
+    )
+    track = TrackAlerts(request.catalogue, request.credentials, request.params, request.max_requests_per_host)
+    raise typer.Exit(run_month(request, work_tile, track, now))
+
+
+@reference.command("build")
+def reference_build(
+    tile: Annotated[str, typer.Option(help="As --tiles of monthly: 31TFJ, a list, a file, or france.")],
+    month: Annotated[str | None, typer.Option(help="First month that it is to serve; the last that is over.")] = None,
+    scheduler: _Scheduler = None,
+    data_dir: _DataDir = None,
+    catalog: _Catalog = None,
+    forest_mask: _ForestMask = None,
+    threads: _Threads = None,
+) -> None:
+    """Build the references of tiles from the years before, once."""
+    from scripts.monthly import build_references
+    from scripts.works import build_reference
+
+    now = dt.datetime.now(dt.UTC)
+    request = _request(month, tile, scheduler, data_dir, catalog, forest_mask, 0.5, threads, now.date())
+    raise typer.Exit(build_references(request, build_reference, now))
+
+
+def _request(
+    month: str | None,
+    tiles: str,
+    scheduler: str | None,
+    data_dir: Path | None,
+    catalog: str | None,
+    forest_mask: Path | None,
+    min_area_ha: float,
+    threads: int | None,
+    today: dt.date,
+    *,
+    may_build: bool = True,
+) -> RunRequest:
+    """What a run over many tiles is asked for, by options."""
+    from api.settings import load_settings
+    from detector.params import PatchParams
+    from detector.pipeline import ScanParams
+    from scripts.monthly import RunRequest, newest_whole_month
+    from tiles.month import Month
+    from tiles.tile_names import parse_tiles
+
+    settings = load_settings()
+    mask = forest_mask or settings.forest_mask
+    if mask is not None and not mask.expanduser().exists():
+        raise AreaError(f"There is no forest mask {mask}: give the path of polygons or of a raster.")
+    return RunRequest(
+        month=newest_whole_month(today) if month is None else Month.parse(month),
+        tiles=parse_tiles(tiles),
+        data_dir=data_dir or settings.data_dir,
+        catalogue=catalog or settings.catalogue,
+        credentials=settings.credentials(),
+        forest_mask=mask,
+        params=ScanParams(patches=PatchParams(min_area_ha=min_area_ha)),
+        threads=threads or settings.threads,
+        max_requests_per_host=settings.max_requests_per_host,
+        may_build=may_build,
+        scheduler=scheduler,
+    )
 
 
 @app.command()
@@ -83,4 +194,4 @@ def main() -> None:
         app()
     except SylvigieError as error:
         print(f"sylvigie: {error}", file=sys.stderr)
-        sys.exit(EXIT_INPUT)
+        sys.exit(exit_code_of(error))

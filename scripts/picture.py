@@ -129,7 +129,16 @@ def _change(before: Scene, after: Scene, grid: Grid) -> NDArray[np.float64]:
     first, second = ([_read(scene.hrefs[band]) for band in (Band.RED, Band.NIR, Band.SCL)] for scene in (before, after))
     clear = class_bits(CLEAR_CLASSES)
     kernels.ndvi_change(
-        first[0], first[1], first[2], before.dn_offset, second[0], second[1], second[2], after.dn_offset, clear, out
+        first[0],
+        first[1],
+        first[2],
+        before.known_offset,
+        second[0],
+        second[1],
+        second[2],
+        after.known_offset,
+        clear,
+        out,
     )
     return np.where(out == kernels.MISSING, np.nan, out / kernels.NDVI_SCALE)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from detector.pipeline import ProgressReport, ScanParams, ScanResult, scan
+from scripts.tile_runs import peak_memory_bytes
 from tiles.catalog import Catalogue
 from tiles.month import Month
 from tiles.watch import WatchedArea
@@ -42,22 +42,45 @@ def run_with_report(
     *,
     today: dt.date,
     threads: int | None = None,
+    max_requests_per_host: int = 8,
 ) -> tuple[ScanResult, Cost]:
     """Scan, with a progress bar on a terminal and a JSON line an event elsewhere; see `detector.pipeline.scan`."""
     started = time.monotonic()
     with _progress(month) as progress:
-        result = scan(catalogue, month, watched, out, params, today=today, threads=threads, progress=progress)
-    # ru_maxrss is in kilobytes on Linux, in bytes on macOS.
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return result, Cost(time.monotonic() - started, peak)
+        result = scan(
+            catalogue,
+            month,
+            watched,
+            out,
+            params,
+            today=today,
+            threads=threads,
+            max_requests_per_host=max_requests_per_host,
+            progress=progress,
+        )
+    return result, Cost(time.monotonic() - started, peak_memory_bytes())
+
+
+def bars() -> Progress:
+    """Progress bars on the terminal of stderr, gone at their end."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+def worth_a_line(done: int, total: int) -> bool:
+    """Whether a window is one of the ten of a tile that a log tells: it is read by people."""
+    return done == total or done * 10 // total > (done - 1) * 10 // total
+
+
+def output_console() -> Console:
+    """Where results are printed: as wide as the terminal, or as a page where there is none."""
+    return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False)
 
 
 @contextmanager
 def _progress(month: Month) -> Iterator[ProgressReport]:
     if sys.stderr.isatty():
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        with bars() as bar:
             tasks = {}
 
             def on_bar(tile: str, done: int, total: int) -> None:
@@ -69,8 +92,7 @@ def _progress(month: Month) -> Iterator[ProgressReport]:
         return
 
     def on_line(tile: str, done: int, total: int) -> None:
-        # Ten lines a tile, not one a window: a log is read by people.
-        if done == total or done * 10 // total > (done - 1) * 10 // total:
+        if worth_a_line(done, total):
             event = {"event": "progress", "month": str(month), "tile": tile, "windows": done, "of": total}
             print(json.dumps(event), file=sys.stderr, flush=True)
 
@@ -79,7 +101,7 @@ def _progress(month: Month) -> Iterator[ProgressReport]:
 
 def print_result(result: ScanResult, cost: Cost, out: Path) -> None:
     """Print the alerts as a table, what was left out, and a line of totals."""
-    console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False)
+    console = output_console()
     if result.alerts:
         console.print(_table(result))
     for skipped in result.skipped:

@@ -11,12 +11,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, time
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pystac
 import rasterio
+import rasterio.shutil
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.io import DatasetWriter
@@ -45,8 +47,26 @@ _TRANSFORM: Final = Affine(10.0, 0.0, 499980.0, 0.0, -10.0, 5000040.0)
 _NOMINAL_TIME: Final = time(10, 50, tzinfo=UTC)
 _STRIP_ROWS: Final = 512  # one row of the files' blocks is made at a time
 _ZSTD_LEVEL: Final = 1  # decoding costs the same at any level, writing does not
+_EARTH_SEARCH_OPTIONS: Final = {"COMPRESS": "DEFLATE", "PREDICTOR": "STANDARD", "BLOCKSIZE": 1024, "LEVEL": 1}
+_JP2_OPTIONS: Final = {"QUALITY": 100, "REVERSIBLE": "YES", "YCC": "NO", "BLOCKXSIZE": 1024, "BLOCKYSIZE": 1024}
 _CUT_AREA_HA: Final = (0.5, 30.0)
 _CUT_COUNT: Final = 8
+
+
+class FileForm(StrEnum):
+    """How an archive stores its rasters."""
+
+    COG = "zstd"
+    """Cloud-Optimized GeoTIFF, Zstandard, blocks of 512: the fastest to decode of what is in use."""
+    EARTH_SEARCH = "deflate"
+    """Cloud-Optimized GeoTIFF, DEFLATE, blocks of 1024, as Earth Search serves it."""
+    JP2 = "jp2"
+    """Lossless JPEG 2000 in tiles of 1024, as ESA and the Copernicus Data Space serve it."""
+
+    @property
+    def suffix(self) -> str:
+        """Of the files' names."""
+        return ".jp2" if self is FileForm.JP2 else ".tif"
 
 
 @dataclass(frozen=True)
@@ -88,6 +108,7 @@ def write_simulated_tile(
     seed: int,
     forest_share: float = 0.5,
     cloud_share: float = 0.3,
+    form: FileForm = FileForm.COG,
 ) -> Path:
     """Write the archive of a SIMULATED tile: red, nir (uint16, 10 m) and scl (uint8, 20 m) of each date.
 
@@ -109,6 +130,8 @@ def write_simulated_tile(
         Share of the tile under forest, 0 to 1.
     cloud_share
         Mean share of a date under clouds, 0 to 1.
+    form
+        Of the bands' and classification's files.
 
     Returns
     -------
@@ -137,12 +160,13 @@ def write_simulated_tile(
         "seed": seed,
         "forest_share": forest_share,
         "cloud_share": cloud_share,
+        **({} if form is FileForm.COG else {"form": form.value}),
     }
     with whole_or_nothing(directory, made_by) as work:
         if work is not None:
             # GDAL would otherwise keep up to a twentieth of the machine's memory in blocks.
             with rasterio.Env(GDAL_CACHEMAX=128):
-                _build(work, Landscape(size_px, seed, forest_share), days, cloud_share)
+                _build(work, Landscape(size_px, seed, forest_share), days, cloud_share, form)
     return directory / CATALOG_NAME
 
 
@@ -157,14 +181,14 @@ def compression_ratio(raster: Path) -> float:
     return float(raw / stored)
 
 
-def _build(work: Path, land: Landscape, days: Sequence[date], cloud_share: float) -> None:
+def _build(work: Path, land: Landscape, days: Sequence[date], cloud_share: float, form: FileForm) -> None:
     with _staged(work / "forest.tif", "uint8", land.size_px, _TRANSFORM, 255) as target:
         for top, rows in _strips(land.size_px):
             _put(target, land.forest(top, rows).astype(np.uint8), top)
     cuts = _place_cuts(work, land, days)
     text = json.dumps([asdict(cut) for cut in cuts], indent=2) + "\n"
     (work / "simulated_clearcuts.json").write_text(text, encoding="utf-8")
-    items = [_write_scene(work, land, day, index, cuts, cloud_share) for index, day in enumerate(days)]
+    items = [_write_scene(work, land, day, index, cuts, cloud_share, form) for index, day in enumerate(days)]
     description = (
         "SIMULATED images in the shape of Sentinel-2 L2A, for benchmarks of speed: no place on Earth looks"
         " like them, and nothing of how well anything is detected may be concluded from them."
@@ -219,7 +243,13 @@ def _touch(one: SimulatedCut, other: SimulatedCut) -> bool:
 
 
 def _write_scene(
-    work: Path, land: Landscape, day: date, index: int, cuts: Sequence[SimulatedCut], cloud_share: float
+    work: Path,
+    land: Landscape,
+    day: date,
+    index: int,
+    cuts: Sequence[SimulatedCut],
+    cloud_share: float,
+    form: FileForm,
 ) -> pystac.Item:
     """Write the rasters of one date, strip by strip, and return its item."""
     item_id = f"SIMULATED_S2_{day:%Y%m%d}_0_L2A"
@@ -232,9 +262,9 @@ def _write_scene(
     counts = np.zeros(12, dtype=np.int64)
     with (
         rasterio.open(work / "forest.tif") as forest,
-        _staged(folder / "red.tif", "uint16", size, _TRANSFORM, 0) as red_file,
-        _staged(folder / "nir.tif", "uint16", size, _TRANSFORM, 0) as nir_file,
-        _staged(folder / "scl.tif", "uint8", size // 2, coarse, 0) as scl_file,
+        _staged(folder / f"red{form.suffix}", "uint16", size, _TRANSFORM, 0, form) as red_file,
+        _staged(folder / f"nir{form.suffix}", "uint16", size, _TRANSFORM, 0, form) as nir_file,
+        _staged(folder / f"scl{form.suffix}", "uint8", size // 2, coarse, 0, form) as scl_file,
     ):
         for top, rows in _strips(size):
             wooded = forest.read(1, window=Window(0, top, size, rows)) == 1
@@ -255,8 +285,8 @@ def _write_scene(
         extra={"title": f"SIMULATED image of {day.isoformat()}"},
     )
     shape = (size, size)
-    assets = {name: band_asset(BANDS[name], f"./{name}.tif", shape, _TRANSFORM) for name in ("red", "nir")}
-    assets["scl"] = scl_asset("./scl.tif", (size // 2, size // 2), coarse)
+    assets = {name: band_asset(BANDS[name], f"./{name}{form.suffix}", shape, _TRANSFORM) for name in ("red", "nir")}
+    assets["scl"] = scl_asset(f"./scl{form.suffix}", (size // 2, size // 2), coarse)
     return build_item(scene, assets, shape, _TRANSFORM)
 
 
@@ -276,8 +306,10 @@ def _strips(size_px: int) -> Iterator[tuple[int, int]]:
 
 
 @contextmanager
-def _staged(path: Path, dtype: str, size_px: int, transform: Affine, nodata: int) -> Iterator[DatasetWriter]:
-    """A raster to fill strip by strip: GDAL can only make a Cloud-Optimized one out of another."""
+def _staged(
+    path: Path, dtype: str, size_px: int, transform: Affine, nodata: int, form: FileForm = FileForm.COG
+) -> Iterator[DatasetWriter]:
+    """A raster to fill strip by strip: GDAL can only make a Cloud-Optimized one, or a JPEG 2000, out of another."""
     staging = path.with_suffix(".staging.tif")
     with rasterio.open(
         staging,
@@ -295,7 +327,13 @@ def _staged(path: Path, dtype: str, size_px: int, transform: Affine, nodata: int
         blockysize=512,
     ) as target:
         yield target
-    copy_to_cog(staging, path, size_px, "nearest", _ZSTD_LEVEL)
+    match form:
+        case FileForm.COG:
+            copy_to_cog(staging, path, size_px, "nearest", _ZSTD_LEVEL)
+        case FileForm.EARTH_SEARCH:
+            rasterio.shutil.copy(staging, path, driver="COG", NUM_THREADS="ALL_CPUS", **_EARTH_SEARCH_OPTIONS)
+        case FileForm.JP2:
+            rasterio.shutil.copy(staging, path, driver="JP2OpenJPEG", **_JP2_OPTIONS)
     staging.unlink()
 
 

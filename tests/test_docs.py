@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
@@ -22,9 +23,14 @@ def _blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
 
 
+def _commands(command: Any) -> list[Any]:
+    """A command, and all below it."""
+    below = command.commands.values() if isinstance(command, TyperGroup) else ()
+    return [command, *(deeper for each in below for deeper in _commands(each))]
+
+
 def _options() -> set[str]:
-    assert isinstance(COMMANDS, TyperGroup)
-    parameters = [parameter for command in COMMANDS.commands.values() for parameter in command.params]
+    parameters = [parameter for command in _commands(COMMANDS) for parameter in command.params]
     return {option for parameter in parameters for option in parameter.opts}
 
 

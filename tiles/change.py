@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from enum import IntEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, cast
@@ -14,45 +14,43 @@ from typing import Any, NamedTuple, Self, cast
 import numpy as np
 import pystac
 import rasterio
-import rasterio.errors
 import rasterio.shutil
 import rioxarray
 import shapely
 import xarray as xr
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
 from rasterio.io import DatasetWriter
 from rasterio.windows import Window
 
 from tiles.errors import OutputError
 from tiles.grid import Grid
 from tiles.month import Month
+from tiles.pixel_state import PixelState
 from tiles.reader import GDAL_OPTIONS
 from tiles.scene import Scene
+
+__all__ = [
+    "BLOCK_PX",
+    "CHANGE_BANDS",
+    "NO_VALUE",
+    "STATE_COLOURS",
+    "ChangeBand",
+    "ChangeMapFiles",
+    "ChangeMapWriter",
+    "ChangedPixels",
+    "PixelState",
+    "open_change_map",
+    "read_changed_pixels",
+    "write_item",
+]
 
 NO_VALUE = -32_768
 """No data in the change map's bands."""
 
-_BLOCK_PX = 512
+BLOCK_PX = 512
 """Side of a block of the files."""
-
-EPOCH = dt.date(1970, 1, 1)
-"""Day 0 of the dates in the change map."""
-
-
-class PixelState(IntEnum):
-    """What the scan says of a pixel at the end of the month."""
-
-    NOT_FOREST = 0
-    """Not watched: outside the forest mask or the area of interest."""
-    INTACT = 1
-    """Seen in the month, no open suspicion."""
-    PROVISIONAL = 2
-    """One date says that the forest is lost."""
-    CONFIRMED = 3
-    """Several dates say so."""
-    UNOBSERVED = 4
-    """Nothing could be said in the month: clouds, no leaves, or no reference."""
 
 
 STATE_COLOURS: dict[PixelState, tuple[int, int, int, int]] = {
@@ -133,7 +131,7 @@ class ChangeMapFiles:
         return cls(directory / f"change_{stem}.tif", directory / f"state_{stem}.tif", directory / f"change_{stem}.json")
 
 
-_CANNOT_WRITE = (rasterio.errors.RasterioError, OSError)
+_CANNOT_WRITE = (RasterioError, OSError)
 
 
 class ChangeMapWriter:
@@ -151,6 +149,7 @@ class ChangeMapWriter:
     def __init__(self, files: ChangeMapFiles, grid: Grid) -> None:
         self._files, self._grid = files, grid
         self._raw = (files.change.with_suffix(".raw.tif"), files.state.with_suffix(".raw.tif"))
+        self._changed: list[Window] = []
 
     def __enter__(self) -> Self:
         try:
@@ -168,8 +167,8 @@ class ChangeMapWriter:
             "crs": self._grid.crs,
             "transform": self._grid.transform,
             "tiled": True,
-            "blockxsize": _BLOCK_PX,
-            "blockysize": _BLOCK_PX,
+            "blockxsize": BLOCK_PX,
+            "blockysize": BLOCK_PX,
             "sparse_ok": True,
             "bigtiff": "IF_SAFER",
         }
@@ -201,6 +200,7 @@ class ChangeMapWriter:
         try:
             if change is not None:
                 self._change.write(change, window=window)
+                self._changed.append(window)
             self._state.write(state, 1, window=window)
         except _CANNOT_WRITE as problem:
             raise self._refusal(problem) from problem
@@ -213,9 +213,7 @@ class ChangeMapWriter:
             self._change.close()
             self._state.close()
             if kind is None:
-                with rasterio.Env(**GDAL_OPTIONS):
-                    _to_cog(self._raw[0], self._files.change, Resampling.nearest, predictor="YES")
-                    _to_cog(self._raw[1], self._files.state, Resampling.mode, predictor="NO")
+                self._finish()
                 whole = True
         except _CANNOT_WRITE as problem:
             raise self._refusal(problem) from problem
@@ -223,28 +221,56 @@ class ChangeMapWriter:
             for path in self._raw if whole else (*self._raw, self._files.change, self._files.state):
                 path.unlink(missing_ok=True)
 
+    def _finish(self) -> None:
+        targets, windows = (self._files.change, self._files.state), (self._changed, self._grid.windows(2 * BLOCK_PX))
+        try:
+            with ThreadPoolExecutor(2, thread_name_prefix="cog") as pool:
+                list(pool.map(_to_cog, self._raw, targets, ("YES", "NO"), windows))
+        except _CANNOT_WRITE:
+            raise
+        except Exception as problem:  # some of GDAL's own errors come through rasterio, of no public class
+            raise RasterioError(" ".join(str(problem).split())) from problem
+
     def _refusal(self, problem: Exception) -> OutputError:
-        return OutputError(f"The change map cannot be written to {self._files.change.parent} ({problem}).")
+        return OutputError(
+            f"The change map cannot be written to {self._files.change.parent} ({problem}): make room there or choose "
+            "another folder."
+        )
 
 
-def _to_cog(raw: Path, target: Path, resampling: Resampling, predictor: str) -> None:
+def _to_cog(raw: Path, target: Path, predictor: str, windows: Iterable[Window]) -> None:
+    """Make a Cloud-Optimized GeoTIFF of a plain one, and read back the windows that were written to it."""
     # The COG driver's own overviews would pass over every pixel of the eight bands, empty ones too; those of a sparse
-    # GeoTIFF with separate bands know what is empty.
-    with rasterio.Env(SPARSE_OK_OVERVIEW="YES"), rasterio.open(raw, "r+") as dataset:
-        levels = [2**level for level in range(1, 16) if max(dataset.shape) > _BLOCK_PX * 2 ** (level - 1)]
-        if levels:
-            dataset.build_overviews(levels, resampling)
+    # GeoTIFF with separate bands know what is empty. Nearest, since a mode of states costs a tenth of a month's scan.
+    with rasterio.Env(**GDAL_OPTIONS, SPARSE_OK_OVERVIEW="YES"):
+        with rasterio.open(raw, "r+") as dataset:
+            levels = [2**level for level in range(1, 16) if max(dataset.shape) > BLOCK_PX * 2 ** (level - 1)]
+            if levels:
+                dataset.build_overviews(levels, Resampling.nearest)
+        _copy_to_cog(raw, target, predictor, with_overviews=bool(levels))
+        _check_copy(raw, target, windows)
+
+
+def _copy_to_cog(raw: Path, target: Path, predictor: str, *, with_overviews: bool) -> None:
     rasterio.shutil.copy(
         raw,
         target,
         driver="COG",
         compress="DEFLATE",
         predictor=predictor,
-        blocksize=_BLOCK_PX,
-        overviews="FORCE_USE_EXISTING" if levels else "NONE",
+        blocksize=BLOCK_PX,
+        overviews="FORCE_USE_EXISTING" if with_overviews else "NONE",
         sparse_ok="YES",
         num_threads="ALL_CPUS",
     )
+
+
+def _check_copy(raw: Path, target: Path, windows: Iterable[Window]) -> None:
+    """Read a copy back: on a disk that fills up while GDAL closes a file, it tells nobody."""
+    with rasterio.open(raw) as one, rasterio.open(target) as other:
+        for window in windows:
+            if not np.array_equal(one.read(window=window), other.read(window=window)):
+                raise OSError(f"{target.name} does not hold what was written to it; is the disk full?")
 
 
 def write_item(
@@ -347,7 +373,7 @@ def open_change_map(item: str | Path) -> xr.Dataset:
             cast("xr.Dataset", rioxarray.open_rasterio(Path(item).parent / asset["href"], band_as_variable=True))
             for asset in (described["assets"]["change"], described["assets"]["state"])
         )
-    except (OSError, KeyError, ValueError, rasterio.errors.RasterioError) as error:
+    except (OSError, KeyError, ValueError, RasterioError) as error:
         raise OutputError(f"No change map can be opened at {item} ({error}).") from error
     variables: dict[str, xr.DataArray] = {}
     for index, band in enumerate(CHANGE_BANDS, start=1):

@@ -56,13 +56,21 @@ class ClearParams:
         Metres around cloud, shadow, cirrus and snow that are not used. Sen2Cor's edges are drawn at 20 m and
         leave out the thin rim of a cloud; three of its pixels is the smallest of the usual buffers (Baetens et
         al. 2019, Remote Sensing 11, 433, dilate by 60 to 240 m before they compare masks).
+    least_clear_share
+        Share of a window's forest (`tiles.engine.WINDOW_PX`, ten kilometres) that a date must show clear for its bands
+        to be read there; with less, the date is as clouded over. Files are read by whole blocks, so that a gap in the
+        clouds costs what a clear sky does, and shows the forest next to clouds, which speaks with the least certainty.
+        It is a matter of the date and the window alone: months then tell the same followed together or one by one.
     """
 
     margin_m: float = 60.0
+    least_clear_share: float = 0.10
 
     def __post_init__(self) -> None:
         if not 0 <= self.margin_m <= 1000:
             raise InvalidParameterError(f"margin_m is {self.margin_m}: give 0 to 1000 metres.")
+        if not 0 <= self.least_clear_share <= 1:
+            raise InvalidParameterError(f"least_clear_share is {self.least_clear_share}: give 0 to 1.")
 
     def margin_px(self, class_m: float) -> int:
         """`margin_m` in whole pixels of `class_m` metres, rounded up."""

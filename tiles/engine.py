@@ -3,11 +3,13 @@
 Two kinds of task share a pool of threads: *masks* (a scene's classification over a row of windows, with the margin
 around clouds) and *windows* (bands of every scene that is clear somewhere in the window, then reference, monitoring
 and states). Each thread has handles and buffers of its own; the kernels release the GIL.
+
+A window's reference and memory are either made here, from the years before, or recalled from the month before; what is
+then known of it can be kept for the next.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -20,27 +22,43 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from tiles import kernels
-from tiles.change import CHANGE_BANDS, EPOCH, NO_VALUE, PixelState
+from tiles.change import BLOCK_PX, CHANGE_BANDS, NO_VALUE
 from tiles.clear import ClearParams
-from tiles.false_cloud import ClassRows, CloudMemory, FalseCloudParams, clear_pixels, isolated_clouds
+from tiles.false_cloud import (
+    ClassRows,
+    CloudList,
+    CloudMemory,
+    FalseCloudParams,
+    clear_pixels,
+    isolated_clouds,
+)
 from tiles.grid import Grid
-from tiles.monitor import Monitored, MonitorParams, follow
-from tiles.month import Month
+from tiles.monitor import MonitorParams, PixelMemory, follow
+from tiles.month import Month, day_number
+from tiles.pixel_state import PixelState
 from tiles.reader import Reader
-from tiles.reference import Reference, ReferenceParams, fit_reference
+from tiles.reference import CodedReference, ReferenceParams, fit_reference
 from tiles.scene import Band, Scene
+from tiles.state import Keeper, Known
 from tiles.watch import WatchedPixels
 
 WINDOW_PX = 1024
 """Side of a window: a multiple of the blocks of every archive (256, 512, 1024), so that none is decoded twice."""
 
+_HELD_SCENES = 48
+"""Scenes of whose classification rows are held for the next row of windows, up to 5 MB of each: a month has a dozen or
+two, the years of a reference a hundred and more."""
+
+_DATES_AT_ONCE = 16
+"""Dates that are read before they are followed: memory then does not grow with the months of a scan."""
+
 
 @dataclass(frozen=True)
 class ChangeParams:
-    """Parameters of a change map, stage by stage."""
+    """Parameters of a change map, stage by stage. Without `false_clouds` all that is called cloud is cloud."""
 
     clear: ClearParams = field(default_factory=ClearParams)
-    false_clouds: FalseCloudParams = field(default_factory=FalseCloudParams)
+    false_clouds: FalseCloudParams | None = field(default_factory=FalseCloudParams)
     reference: ReferenceParams = field(default_factory=ReferenceParams)
     monitor: MonitorParams = field(default_factory=MonitorParams)
 
@@ -56,7 +74,8 @@ class TilePlan:
     grid
         Of the 10 m bands.
     reference, monitored
-        Scenes of the years before, and of the window in which a loss may have begun; oldest first.
+        Scenes of the years before, and of the window in which a loss may have begun; oldest first. Where the tile is
+        known from before, `reference` is empty and `monitored` what has come since.
     pixels_per_class
         Band pixels along a side of a pixel of the scene classification.
     """
@@ -73,11 +92,6 @@ class TilePlan:
         """All scenes, oldest first."""
         return self.reference + self.monitored
 
-    @property
-    def days(self) -> list[dt.date]:
-        """Days of `scenes`."""
-        return [scene.day for scene in self.scenes]
-
 
 @dataclass
 class Tally:
@@ -89,8 +103,10 @@ class Tally:
         Forest pixels watched; with enough clear dates for a reference; of which the month's scenes said something.
     provisional, confirmed
         Changed pixels.
+    suspected
+        With an open suspicion, told or not.
     bands_read, bands_left
-        Windows of a scene whose bands were read, and were not since nothing in them was clear forest.
+        Windows of a scene whose bands were read, and were not since nothing in them was clear forest, or too little.
     """
 
     watched: int = 0
@@ -98,6 +114,7 @@ class Tally:
     observed: int = 0
     provisional: int = 0
     confirmed: int = 0
+    suspected: int = 0
     bands_read: int = 0
     bands_left: int = 0
 
@@ -128,6 +145,9 @@ def make_change_map(
     params: ChangeParams,
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    known: Known | None = None,
+    keeper: Keeper | None = None,
 ) -> Tally:
     """Compute a tile's change map.
 
@@ -145,13 +165,20 @@ def make_change_map(
         Decoding and computing threads; as many as processors by default.
     progress
         Called with windows done and windows in all.
+    known
+        What is known of the tile from before; without it the reference is fitted to the plan's.
+    keeper
+        Takes what is known of each window in the end.
 
     Raises
     ------
     SceneReadError
         When a scene cannot be read: nothing more of it can be used.
+    StateError
+        When what is known is of other forest than the watched.
     """
-    return _Engine(plan, watched, reader, sink, params, progress).run(threads or available_threads())
+    engine = _Engine(plan, watched, reader, sink, params, progress, known, keeper)
+    return engine.run(threads or available_threads())
 
 
 @dataclass
@@ -162,24 +189,21 @@ class _Buffers:
     nir: NDArray[np.uint16]
     ndvi: NDArray[np.int16]
     near_infrared: NDArray[np.int16]
+    counts: NDArray[np.int16]
+    when: NDArray[np.int16]
+    sums: NDArray[np.float32]
+    brightness: NDArray[np.uint8]
 
 
 @dataclass
 class _RowOfClouds:
-    """False clouds over a row of windows: what is known of them so far, each scene adding to it in its turn."""
+    """A row of windows, and what is known so far of the false clouds over it: each scene adds to it in its turn."""
 
+    index: int
     rows: ClassRows
-    class_m: float
+    needed_next: int
+    """First row of the classification that the next row of windows reads."""
     memory: CloudMemory
-
-    @classmethod
-    def begin(cls, plan: TilePlan, window: Window, params: ChangeParams) -> _RowOfClouds:
-        size = plan.pixels_per_class
-        height, width = (-(-side // size) for side in plan.grid.shape)
-        class_m = plan.grid.pixel_m * size
-        top, bottom = window.row_off // size, -(-(window.row_off + window.height) // size)
-        rows = ClassRows.around(top, bottom, height, class_m, params.clear, params.false_clouds)
-        return cls(rows, class_m, CloudMemory.empty((rows.remembered[1] - rows.remembered[0], width)))
 
 
 class _Engine:
@@ -191,21 +215,27 @@ class _Engine:
         sink: Sink,
         params: ChangeParams,
         progress: Callable[[int, int], None] | None,
+        known: Known | None,
+        keeper: Keeper | None,
     ) -> None:
         self._plan, self._watched, self._reader, self._sink, self._params = plan, watched, reader, sink, params
-        self._progress = progress
+        self._progress, self._known, self._keeper = progress, known, keeper
+        self._terms = 1 + 2 * params.reference.order
+        classes = tuple(-(-side // plan.pixels_per_class) for side in plan.grid.shape)
+        hold = len(plan.scenes) <= _HELD_SCENES
+        self._stripes = {scene.id: _Stripes(scene, (classes[0], classes[1]), hold) for scene in plan.scenes}
         self._local = threading.local()
         self._lock = threading.Lock()
         self._tally = Tally()
 
     def run(self, threads: int) -> Tally:
-        rows = _by_row(list(self._plan.grid.windows(WINDOW_PX)))
-        total, done = sum(map(len, rows)), 0
+        rows = list(enumerate(_by_row(list(self._plan.grid.windows(WINDOW_PX)))))
+        total, done = sum(len(row) for _, row in rows), 0
         with ThreadPoolExecutor(threads, thread_name_prefix="window") as pool:
             pending: list[Future[None]] = []
             try:
-                for row in rows:
-                    submitted = self._submit_row(pool, row)
+                for index, row in rows:
+                    submitted = self._submit_row(pool, index, row)
                     # The next row is in the queue before this one is awaited: no thread runs dry in between.
                     for future in pending:
                         future.result()
@@ -216,7 +246,10 @@ class _Engine:
                     future.result()
                     done += 1
                     self._report(done, total)
-            except BaseException:
+            except BaseException as error:
+                if not isinstance(error, Exception):
+                    # Interrupted: who waits for a slow server is not waited for.
+                    self._reader.stop()
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
         return self._tally
@@ -225,195 +258,331 @@ class _Engine:
         if self._progress is not None:
             self._progress(done, total)
 
-    def _submit_row(self, pool: ThreadPoolExecutor, row: list[Window]) -> list[Future[None]]:
-        masks = [self._watched.masks(window) for window in row]
-        if not any(watched.any() for _, watched in masks):
-            return [pool.submit(self._leave_window, window) for window in row]
-        turns = _RowOfClouds.begin(self._plan, row[0], self._params)
+    def _submit_row(
+        self, pool: ThreadPoolExecutor, row_index: int, row: list[tuple[int, Window]]
+    ) -> list[Future[None]]:
+        masks = [self._watched.masks(window) for _, window in row]
         clear: list[Future[NDArray[np.uint8]]] = []
-        for scene in self._plan.scenes:
-            clear.append(pool.submit(self._clear_row, scene, turns, clear[-1] if clear else None))
+        if any(watched.any() for _, watched in masks):
+            clouds = self._row_of_clouds(row_index, row[0][1])
+            for scene in self._plan.scenes:
+                clear.append(pool.submit(self._clear_row, scene, clouds, clear[-1] if clear else None))
+            if not clear and self._keeper is not None:
+                self._keeper.keep_clouds(row_index, clouds.memory.listed(clouds.rows))
+        elif self._keeper is not None:
+            self._keeper.keep_clouds(row_index, CloudList.blank())
         return [
-            pool.submit(self._window, window, forest, watched, clear)
+            pool.submit(self._window, index, window, forest, watched, clear)
             if watched.any()
-            else pool.submit(self._leave_window, window)
-            for window, (forest, watched) in zip(row, masks, strict=True)
+            else pool.submit(self._leave_window, index, window)
+            for (index, window), (forest, watched) in zip(row, masks, strict=True)
         ]
+
+    @property
+    def _class_m(self) -> float:
+        return self._plan.grid.pixel_m * self._plan.pixels_per_class
+
+    def _row_of_clouds(self, index: int, window: Window) -> _RowOfClouds:
+        size, params = self._plan.pixels_per_class, self._params
+        height, width = (-(-side // size) for side in self._plan.grid.shape)
+        top, bottom = window.row_off // size, -(-(window.row_off + window.height) // size)
+        rows, after = (
+            ClassRows.around(*asked, height, self._class_m, params.clear, params.false_clouds)
+            for asked in ((top, bottom), (bottom, bottom + 1))
+        )
+        listed = CloudList.blank()
+        if self._known is not None and params.false_clouds is not None:
+            listed = self._known.recall_clouds(index)
+        return _RowOfClouds(index, rows, after.read[0], CloudMemory.of(listed, rows, width))
 
     def _clear_row(
         self, scene: Scene, row: _RowOfClouds, before: Future[NDArray[np.uint8]] | None
     ) -> NDArray[np.uint8]:
         """Where a scene is clear over a whole row of windows, packed to bits along its rows."""
-        first, end = row.rows.read
-        scl = np.empty((end - first, row.memory.count.shape[1]), np.uint8)
-        self._reader.read(scene, Band.SCL, Window(0, first, scl.shape[1], end - first), scl)
-        isolated = isolated_clouds(scl, row.class_m, self._params.false_clouds)
+        params = self._params
+        scl = self._stripes[scene.id].rows(self._reader, *row.rows.read, row.needed_next)
+        isolated = isolated_clouds(scl, self._class_m, params.false_clouds) if params.false_clouds else None
         if before is not None:
-            # Read side by side, remembered in turn. It was in the queue earlier, so it is running or done.
+            # Read side by side, remembered in turn. It was in the queue earlier, so that it is running or done.
             before.result()
         clear, row.memory = clear_pixels(
-            scl,
-            isolated,
-            row.rows,
-            scene.day,
-            row.memory,
-            row.class_m,
-            self._params.clear,
-            self._params.false_clouds,
+            scl, isolated, row.rows, scene.day, row.memory, self._class_m, params.clear, params.false_clouds
         )
+        if self._keeper is not None and scene is self._plan.scenes[-1]:
+            self._keeper.keep_clouds(row.index, row.memory.listed(row.rows, scene.day, params.false_clouds))
         return np.packbits(clear, axis=1)
 
-    def _leave_window(self, window: Window) -> None:
+    def _leave_window(self, index: int, window: Window) -> None:
         state = np.full((window.height, window.width), PixelState.NOT_FOREST, np.uint8)
+        if self._keeper is not None:
+            nothing = np.empty(0, np.uint8)
+            none = CodedReference(np.empty((self._terms, 0), np.int8), nothing, nothing)
+            self._keeper.keep(index, none, PixelMemory.blank(0))
         with self._lock:
             self._sink.write(window, None, state)
 
     def _window(
         self,
+        index: int,
         window: Window,
         forest: NDArray[np.bool_],
         watched: NDArray[np.bool_],
         clear: Sequence[Future[NDArray[np.uint8]]],
     ) -> None:
-        plan, params = self._plan, self._params
+        params, tally = self._params, Tally()
         runs, cells = forest_runs(forest, params.monitor.cell_px)
         inside = np.empty(int(cells[-1]), np.bool_)
         kernels.collect(watched, runs, inside)
-        ndvi, near_infrared, tally = self._read_series(window, forest, runs, inside.size, clear)
-        split = len(plan.reference)
-        days = plan.days
-        reference = fit_reference(ndvi[:split], days[:split], params.reference)
-        monitored = follow(ndvi[split:], near_infrared, days[split:], cells, reference, params.monitor)
-        result = _classify(plan, reference, monitored, inside, params.monitor)
-        state, change = _lay_out(forest.shape, runs, result)
+        series = _Series(window, forest, runs, self._plan.pixels_per_class, inside.size)
+        reference, memory = self._remember(index, series, clear, tally)
+        self._follow(series, clear, cells, reference, memory, tally)
+        if self._keeper is not None:
+            self._keeper.keep(index, reference, memory)
+        state = np.empty(inside.size, np.uint8)
+        tally.observed = _classify(self._plan.month, memory, inside, params.monitor, state)
         tally.watched = int(inside.sum())
-        tally.with_reference = int((np.isfinite(reference.lowest) & inside).sum())
-        tally.observed = int(result.observed.sum())
-        tally.provisional = int((result.state == PixelState.PROVISIONAL).sum())
-        tally.confirmed = int((result.state == PixelState.CONFIRMED).sum())
+        tally.with_reference = int((reference.known & inside).sum())
+        tally.suspected = int(np.count_nonzero(memory.n_low))
+        changed = np.flatnonzero((state == PixelState.PROVISIONAL) | (state == PixelState.CONFIRMED))
+        tally.confirmed = int((state[changed] == PixelState.CONFIRMED).sum())
+        tally.provisional = changed.size - tally.confirmed
+        self._lay_out(series, state, changed, _bands(changed, reference, memory))
         with self._lock:
-            self._sink.write(window, change, state)
             self._tally.add(tally)
 
-    def _read_series(
+    def _lay_out(
+        self, series: _Series, state: NDArray[np.uint8], changed: NDArray[np.int64], bands: NDArray[np.int16]
+    ) -> None:
+        """From lists of pixels back to the window: its states, and its bands in the blocks where something changed."""
+        laid = np.full(series.shape, PixelState.NOT_FOREST, np.uint8)
+        kernels.scatter(state, series.runs, laid)
+        if not changed.size:
+            with self._lock:
+                self._sink.write(series.window, None, laid)
+            return
+        rows, cols = series.places(changed)
+        block_of = rows // BLOCK_PX * series.shape[1] + cols // BLOCK_PX
+        for top in range(0, series.shape[0], BLOCK_PX):
+            for left in range(0, series.shape[1], BLOCK_PX):
+                states = laid[top : top + BLOCK_PX, left : left + BLOCK_PX]
+                window = Window(
+                    series.window.col_off + left, series.window.row_off + top, states.shape[1], states.shape[0]
+                )
+                here = block_of == top // BLOCK_PX * series.shape[1] + left // BLOCK_PX
+                block = None
+                if here.any():
+                    block = np.full((bands.shape[0], *states.shape), NO_VALUE, np.int16)
+                    block[:, rows[here] - top, cols[here] - left] = bands[:, here]
+                with self._lock:
+                    self._sink.write(window, block, states)
+
+    def _remember(
+        self, index: int, series: _Series, clear: Sequence[Future[NDArray[np.uint8]]], tally: Tally
+    ) -> tuple[CodedReference, PixelMemory]:
+        """What is known of a window before the monitored dates: recalled, or its reference fitted."""
+        memory = self._memory(series.pixels)
+        if self._known is not None:
+            return self._known.recall(index, memory), memory
+        memory.forget()
+        scenes = self._plan.reference
+        ndvi = self._buffers(len(scenes)).ndvi[: len(scenes) * series.pixels].reshape(len(scenes), series.pixels)
+        self._read_dates(series, scenes, clear, ndvi, None, tally)
+        return fit_reference(ndvi, [scene.day for scene in scenes], self._params.reference), memory
+
+    def _follow(
         self,
-        window: Window,
-        mask: NDArray[np.bool_],
-        runs: NDArray[np.int32],
-        pixels: int,
+        series: _Series,
         clear: Sequence[Future[NDArray[np.uint8]]],
-    ) -> tuple[NDArray[np.int16], NDArray[np.int16], Tally]:
-        """NDVI of all dates, and near infrared of the monitored ones, of the forest pixels of a window."""
-        plan, buffers = self._plan, self._buffers()
-        split, tally = len(plan.reference), Tally()
-        size = plan.pixels_per_class
-        ndvi = buffers.ndvi[: len(plan.scenes) * pixels].reshape(len(plan.scenes), pixels)
-        near_infrared = buffers.near_infrared[: len(plan.monitored) * pixels].reshape(len(plan.monitored), pixels)
-        red = buffers.red[: mask.size].reshape(mask.shape)
-        nir = buffers.nir[: mask.size].reshape(mask.shape)
-        left = window.col_off // size
-        coarse = np.empty((-(-mask.shape[0] // size), -(-mask.shape[1] // size)), np.uint8)
-        kernels.any_in_blocks(mask, size, coarse)
-        bits = slice(left // 8, -(-(left + coarse.shape[1]) // 8))
-        for index, scene in enumerate(plan.scenes):
-            packed = clear[index].result()
-            here = np.unpackbits(packed[:, bits], axis=1, count=coarse.shape[1])
-            if not kernels.meet(here, coarse):
+        cells: NDArray[np.int64],
+        reference: CodedReference,
+        memory: PixelMemory,
+        tally: Tally,
+    ) -> None:
+        """The monitored dates, some at a time."""
+        before, monitored = len(self._plan.reference), self._plan.monitored
+        for start in range(0, len(monitored), _DATES_AT_ONCE):
+            scenes = monitored[start : start + _DATES_AT_ONCE]
+            buffers, size = self._buffers(len(scenes)), len(scenes) * series.pixels
+            ndvi = buffers.ndvi[:size].reshape(len(scenes), series.pixels)
+            near_infrared = buffers.near_infrared[:size].reshape(len(scenes), series.pixels)
+            self._read_dates(series, scenes, clear[before + start :], ndvi, near_infrared, tally)
+            days = [scene.day for scene in scenes]
+            follow(ndvi, near_infrared, days, cells, reference, memory, self._params.monitor)
+
+    def _read_dates(
+        self,
+        series: _Series,
+        scenes: Sequence[Scene],
+        clear: Sequence[Future[NDArray[np.uint8]]],
+        ndvi: NDArray[np.int16],
+        near_infrared: NDArray[np.int16] | None,
+        tally: Tally,
+    ) -> None:
+        """NDVI, and near infrared where it is wanted, of the forest pixels of a window on some dates."""
+        shape, buffers = series.shape, self._buffers(0)
+        red = buffers.red[: shape[0] * shape[1]].reshape(shape)
+        nir = buffers.nir[: shape[0] * shape[1]].reshape(shape)
+        for index, scene in enumerate(scenes):
+            here = series.clear_here(clear[index].result())
+            box = kernels.common_box(here, series.coarse)
+            least = self._params.clear.least_clear_share
+            if not box[1] or (least and series.clear_share(here) < least):
                 ndvi[index] = kernels.MISSING
                 tally.bands_left += 1
                 continue
-            self._reader.read(scene, Band.RED, window, red)
-            self._reader.read(scene, Band.NIR, window, nir)
+            # No more than the clear forest: a block beyond it is neither fetched nor decoded.
+            part, rows, cols = series.part(box)
+            self._reader.read(scene, Band.RED, part, red[rows, cols])
+            self._reader.read(scene, Band.NIR, part, nir[rows, cols])
             kernels.gather_ndvi(
                 red,
                 nir,
                 here,
-                size,
-                scene.dn_offset,
-                runs,
+                series.size,
+                scene.known_offset,
+                series.runs,
                 ndvi[index],
-                near_infrared[index - split] if index >= split else near_infrared[0, :0],
+                near_infrared[index] if near_infrared is not None else ndvi[0, :0],
             )
             tally.bands_read += 1
-        return ndvi, near_infrared, tally
 
-    def _buffers(self) -> _Buffers:
+    def _buffers(self, dates: int) -> _Buffers:
+        """Arrays of this thread, with room for that many dates."""
         buffers: _Buffers | None = getattr(self._local, "buffers", None)
+        pixels = min(WINDOW_PX, self._plan.grid.shape[0]) * min(WINDOW_PX, self._plan.grid.shape[1])
         if buffers is None:
-            pixels = min(WINDOW_PX, self._plan.grid.shape[0]) * min(WINDOW_PX, self._plan.grid.shape[1])
+            followed = min(_DATES_AT_ONCE, len(self._plan.monitored))
             buffers = self._local.buffers = _Buffers(
                 red=np.empty(pixels, np.uint16),
                 nir=np.empty(pixels, np.uint16),
-                ndvi=np.empty(len(self._plan.scenes) * pixels, np.int16),
-                near_infrared=np.empty(len(self._plan.monitored) * pixels, np.int16),
+                ndvi=np.empty(max(dates, followed) * pixels, np.int16),
+                near_infrared=np.empty(followed * pixels, np.int16),
+                counts=np.empty(5 * pixels, np.int16),
+                when=np.empty(3 * pixels, np.int16),
+                sums=np.empty(2 * pixels, np.float32),
+                brightness=np.empty(pixels, np.uint8),
             )
+        if buffers.ndvi.size < dates * pixels:
+            buffers.ndvi = np.empty(dates * pixels, np.int16)
         return buffers
 
+    def _memory(self, pixels: int) -> PixelMemory:
+        """A memory of any content, in arrays of this thread."""
+        buffers = self._buffers(0)
+        return PixelMemory(
+            buffers.counts[: 5 * pixels].reshape(5, pixels),
+            buffers.when[: 3 * pixels].reshape(3, pixels),
+            buffers.sums[: 2 * pixels].reshape(2, pixels),
+            buffers.brightness[:pixels],
+        )
 
-@dataclass(frozen=True)
-class _WindowResult:
-    """State, bands (bands, pixels), and whether the month said something, of a list of pixels."""
 
-    state: NDArray[np.uint8]
-    bands: NDArray[np.int16]
-    observed: NDArray[np.bool_]
+class _Stripes:
+    """The classification of a scene, read downwards: rows that the margin asks for again are not decoded again.
+
+    Rows are read by whole blocks of the file, and kept until no later row of windows needs them; of too many scenes
+    none are kept, and some rows are decoded again.
+    """
+
+    def __init__(self, scene: Scene, shape: tuple[int, int], hold: bool) -> None:
+        self._scene, self._shape, self._hold = scene, shape, hold
+        self._first, self._held = 0, np.empty((0, shape[1]), np.uint8)
+        self._block_rows = 0
+        self._lock = threading.Lock()
+
+    def rows(self, reader: Reader, first: int, last: int, needed_next: int) -> NDArray[np.uint8]:
+        """Rows from `first` to `last`; those before `needed_next` are then forgotten."""
+        height, width = self._shape
+        with self._lock:
+            if not self._block_rows:
+                self._block_rows = reader.block_rows(self._scene, Band.SCL)
+            end = self._first + len(self._held)
+            if not self._first <= first <= end:
+                # Rows of windows without forest lie between, or another thread was ahead.
+                end = first - first % self._block_rows
+                self._first, self._held = end, np.empty((0, width), np.uint8)
+            if last > end:
+                stop = min(height, -(-last // self._block_rows) * self._block_rows)
+                more = np.empty((stop - end, width), np.uint8)
+                reader.read(self._scene, Band.SCL, Window(0, end, width, stop - end), more)
+                self._held = np.concatenate([self._held, more]) if len(self._held) else more
+            found = self._held[first - self._first : last - self._first]
+            gone = min(max(0, needed_next - self._first), len(self._held)) if self._hold else len(self._held)
+            self._held = self._held[gone:].copy()
+            self._first += gone
+            return found
+
+
+class _Series:
+    """A window of forest, and where its pixels go in a list."""
+
+    def __init__(
+        self, window: Window, forest: NDArray[np.bool_], runs: NDArray[np.int32], size: int, pixels: int
+    ) -> None:
+        self.window, self.runs, self.size, self.pixels = window, runs, size, pixels
+        self.shape: tuple[int, int] = (window.height, window.width)
+        self.coarse = np.empty((-(-window.height // size), -(-window.width // size)), np.uint8)
+        kernels.any_in_blocks(forest, size, self.coarse)
+
+    def clear_here(self, packed: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Of the packed bits of a row of windows, this window's: uint8, shape of `coarse`."""
+        left = self.window.col_off // self.size
+        bits = slice(left // 8, -(-(left + self.coarse.shape[1]) // 8))
+        return np.unpackbits(packed[:, bits], axis=1, count=self.coarse.shape[1])
+
+    def clear_share(self, here: NDArray[np.uint8]) -> float:
+        """Share of the window's forest that is clear, in pixels of the classification."""
+        return int(np.count_nonzero(here & self.coarse)) / max(1, int(np.count_nonzero(self.coarse)))
+
+    def places(self, pixels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows and columns, in the window, of pixels of the list."""
+        run = np.searchsorted(self.runs[:, 3], pixels, side="right") - 1
+        return self.runs[run, 0].astype(np.int64), self.runs[run, 1] + pixels - self.runs[run, 3]
+
+    def part(self, box: tuple[int, int, int, int]) -> tuple[Window, slice, slice]:
+        """A box of `coarse` as a window of the bands, and as its rows and columns in this one."""
+        top, bottom, left, right = (side * self.size for side in box)
+        rows, cols = slice(top, min(bottom, self.shape[0])), slice(left, min(right, self.shape[1]))
+        window = Window(self.window.col_off + left, self.window.row_off + top, cols.stop - left, rows.stop - top)
+        return window, rows, cols
 
 
 def _classify(
-    plan: TilePlan, reference: Reference, monitored: Monitored, inside: NDArray[np.bool_], params: MonitorParams
-) -> _WindowResult:
-    """From what each pixel went through to its state at the end of the month; `inside` the area of interest."""
-    since_epoch = np.array([(scene.day - EPOCH).days for scene in plan.monitored], np.int32)
-    first_of_month = sum(scene.day < plan.month.first_day for scene in plan.monitored)
-    observed = inside & (monitored.last_seen >= first_of_month)
-    first_told = sum(scene.day < plan.month.shifted(1 - params.window_months).first_day for scene in plan.monitored)
-    # A loss needs a date on which the forest was still there: a gap of years is not a felling. And it is told for as
-    # long as the window lasts.
-    open_loss = inside & (monitored.last_intact >= 0) & (monitored.first_low >= first_told)
-    confirmed = open_loss & (monitored.n_low >= params.confirmations)
-    drop = monitored.ndvi_before - monitored.ndvi_after
-    with np.errstate(invalid="ignore"):
-        provisional = open_loss & ~confirmed & monitored.convincing & (drop >= params.felling_drop)
-    state = np.where(observed, PixelState.INTACT, PixelState.UNOBSERVED).astype(np.uint8)
-    # A suspicion that is not told is not intact either: unconfirmed, older than the window, or never seen as forest.
-    undecided = (monitored.n_low > 0) & ~confirmed & ~provisional
-    state[undecided] = PixelState.UNOBSERVED
-    state[~inside] = PixelState.NOT_FOREST
-    state[provisional] = PixelState.PROVISIONAL
-    state[confirmed] = PixelState.CONFIRMED
+    month: Month, memory: PixelMemory, inside: NDArray[np.bool_], params: MonitorParams, out: NDArray[np.uint8]
+) -> int:
+    """State of each pixel at the end of the month, into `out`; how many of those `inside` the area were observed."""
+    # A loss is told for as long as the window lasts.
+    first_told = day_number(month.shifted(1 - params.window_months).first_day)
+    return kernels.classify(
+        memory.counts,
+        memory.when,
+        memory.sums,
+        inside,
+        day_number(month.first_day),
+        first_told,
+        params.confirmations,
+        params.felling_drop,
+        out,
+    )
 
-    bands = np.full((len(CHANGE_BANDS), state.size), NO_VALUE, np.int16)
-    changed = np.flatnonzero(confirmed | provisional)
-    scale = kernels.NDVI_SCALE
-    before = np.rint(monitored.ndvi_before[changed] * scale)
-    after = np.rint(monitored.ndvi_after[changed] * scale)
+
+def _bands(changed: NDArray[np.int64], reference: CodedReference, memory: PixelMemory) -> NDArray[np.int16]:
+    """`CHANGE_BANDS` of the changed pixels: int16, shape (bands, changed)."""
+    before, after = np.rint(memory.sums[:, changed] / memory.n_low[changed] * kernels.NDVI_SCALE)
     values: tuple[NDArray[Any], ...] = (
         before,
         after,
         before - after,
-        since_epoch[monitored.last_intact[changed]],
-        since_epoch[monitored.first_low[changed]],
-        monitored.n_low[changed],
-        reference.count[changed] + monitored.n_before[changed],
-        monitored.n_after[changed],
+        memory.last_intact[changed],
+        memory.first_low[changed],
+        memory.n_low[changed],
+        reference.count[changed].astype(np.int16) + memory.n_before[changed],
+        memory.n_after[changed],
     )
+    bands = np.empty((len(CHANGE_BANDS), changed.size), np.int16)
     for band, value in zip(bands, values, strict=True):
-        band[changed] = value
-    return _WindowResult(state, bands, observed & ~undecided)
-
-
-def _lay_out(
-    shape: tuple[int, int], runs: NDArray[np.int32], result: _WindowResult
-) -> tuple[NDArray[np.uint8], NDArray[np.int16] | None]:
-    """From lists of pixels back to the window: its states, and its bands where something has changed."""
-    state = np.full(shape, PixelState.NOT_FOREST, np.uint8)
-    kernels.scatter(result.state, runs, state)
-    if not ((result.state == PixelState.PROVISIONAL) | (result.state == PixelState.CONFIRMED)).any():
-        return state, None
-    change = np.full((result.bands.shape[0], *shape), NO_VALUE, np.int16)
-    for band, values in zip(change, result.bands, strict=True):
-        kernels.scatter(values, runs, band)
-    return state, change
+        band[:] = value
+    return bands
 
 
 def forest_runs(mask: NDArray[np.bool_], cell_px: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
@@ -441,8 +610,9 @@ def forest_runs(mask: NDArray[np.bool_], cell_px: int) -> tuple[NDArray[np.int32
     return runs[: kernels.find_runs(mask, cell_px, runs, cells)], cells
 
 
-def _by_row(windows: Sequence[Window]) -> list[list[Window]]:
-    rows: dict[int, list[Window]] = {}
-    for window in windows:
-        rows.setdefault(window.row_off, []).append(window)
+def _by_row(windows: Sequence[Window]) -> list[list[tuple[int, Window]]]:
+    """Windows with their places, a list for each row of them."""
+    rows: dict[int, list[tuple[int, Window]]] = {}
+    for index, window in enumerate(windows):
+        rows.setdefault(window.row_off, []).append((index, window))
     return list(rows.values())

@@ -6,12 +6,16 @@
     ├── InvalidParameterError     a parameter outside its range
     ├── MissingDependencyError    an optional package that this command needs
     ├── CatalogueError            the catalogue is absent, broken or empty
+    ├── AccessError               an archive's files cannot be opened: credentials, signatures
     ├── SceneError                one scene cannot be used (it is left out, and named)
     │   └── SceneReadError        its pixels cannot be read
     ├── NoSceneError              nothing to look at in the month
     ├── GridError                 scenes that do not lie on one grid
     ├── AreaError                 an area of interest or forest mask that cannot serve
-    └── OutputError               the results cannot be written
+    ├── StateError                what was kept of a tile is absent, damaged or made otherwise
+    ├── OutputError               the results cannot be written
+    ├── LockedError               another process is at work there
+    └── ClusterError              the cluster's scheduler or its workers cannot be had
 
 Each carries one sentence that says what is wrong, where, and what to do.
 """
@@ -35,6 +39,10 @@ class CatalogueError(SylvigieError):
     """The catalogue is absent, broken or empty."""
 
 
+class AccessError(SylvigieError):
+    """An archive does not let its files be opened: credentials are missing or refused, or nothing signs them."""
+
+
 class SceneError(SylvigieError):
     """One scene cannot be used.
 
@@ -53,7 +61,23 @@ class SceneError(SylvigieError):
 
 
 class SceneReadError(SceneError):
-    """The pixels of a scene cannot be read."""
+    """The pixels of a scene cannot be read.
+
+    Parameters
+    ----------
+    scene_id, reason
+        As of `SceneError`.
+    transient
+        Whether the network or the archive is at fault, so that the next run may well read it.
+    """
+
+    def __init__(self, scene_id: str, reason: str, transient: bool = False) -> None:
+        super().__init__(scene_id, reason)
+        self.transient = transient
+
+    def __reduce__(self) -> tuple[type[SceneReadError], tuple[str, str, bool]]:
+        # An error may have to come from another machine.
+        return type(self), (self.scene_id, self.reason, self.transient)
 
 
 class NoSceneError(SylvigieError):
@@ -68,5 +92,17 @@ class AreaError(SylvigieError):
     """An area of interest or a forest mask cannot serve."""
 
 
+class StateError(SylvigieError):
+    """What was kept of a tile is absent, damaged or made with other parameters."""
+
+
 class OutputError(SylvigieError):
     """The results cannot be written where they were asked for."""
+
+
+class LockedError(SylvigieError):
+    """Another process is at work there: it holds the lock."""
+
+
+class ClusterError(SylvigieError):
+    """The scheduler of the cluster, or its workers, cannot be had."""

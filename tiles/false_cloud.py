@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiles import kernels
-from tiles.change import EPOCH
 from tiles.clear import CLEAR_CLASSES, OBSCURING_CLASSES, ClearParams, SceneClass, class_bits
 from tiles.errors import InvalidParameterError
+from tiles.month import day_number
 
 CLOUD_CLASSES = (SceneClass.CLOUD_MEDIUM, SceneClass.CLOUD_HIGH)
 """What bright ground is called. Not thin cirrus, which is found by a band that sees no ground."""
@@ -106,16 +106,43 @@ class ClassRows:
 
     @classmethod
     def around(
-        cls, first: int, end: int, height: int, class_m: float, clear: ClearParams, params: FalseCloudParams
+        cls, first: int, end: int, height: int, class_m: float, clear: ClearParams, params: FalseCloudParams | None
     ) -> ClassRows:
-        """The rows for those from `first` to `end` of a classification of `height` rows of `class_m` metres."""
-        near = clear.margin_px(class_m) + _pixels(params.max_extent_m, class_m) + _pixels(params.reach_m, class_m)
-        far = near + _pixels(params.max_extent_m, class_m) + _pixels(params.ring_m, class_m)
+        """The rows for those from `first` to `end` of a classification of `height` rows of `class_m` metres.
+
+        Without `params`, all that is called cloud is cloud: they are the rows and the margin of clouds.
+        """
+        near = far = clear.margin_px(class_m)
+        if params is not None:
+            near += _pixels(params.max_extent_m, class_m) + _pixels(params.reach_m, class_m)
+            far = near + _pixels(params.max_extent_m, class_m) + _pixels(params.ring_m, class_m)
         return cls(
             (first, end),
             (max(0, first - near), min(height, end + near)),
             (max(0, first - far), min(height, end + far)),
         )
+
+
+@dataclass(frozen=True)
+class CloudList:
+    """A `CloudMemory` as a list of the pixels of which something is known, as a month hands it to the next.
+
+    Parameters
+    ----------
+    pixel : ndarray of int32, shape (pixels,)
+        Place in the tile's classification, row by row; ascending.
+    count : ndarray of uint8, shape (pixels,)
+    last_day : ndarray of int16, shape (pixels,)
+    """
+
+    pixel: NDArray[np.int32]
+    count: NDArray[np.uint8]
+    last_day: NDArray[np.int16]
+
+    @classmethod
+    def blank(cls) -> CloudList:
+        """Nothing is known."""
+        return cls(np.empty(0, np.int32), np.empty(0, np.uint8), np.empty(0, np.int16))
 
 
 @dataclass(frozen=True)
@@ -127,7 +154,7 @@ class CloudMemory:
     count : ndarray of uint8, shape (rows, cols)
         Dates on which it lay in an isolated cloud, none of them followed by vegetation.
     last_day : ndarray of int16, shape (rows, cols)
-        The last of them, in days since `tiles.change.EPOCH`; 0 where there is none.
+        The last of them, in days since `tiles.month.EPOCH`; 0 where there is none.
     """
 
     count: NDArray[np.uint8]
@@ -137,6 +164,28 @@ class CloudMemory:
     def empty(cls, shape: tuple[int, int]) -> CloudMemory:
         """Nothing is known yet."""
         return cls(np.zeros(shape, np.uint8), np.zeros(shape, np.int16))
+
+    @classmethod
+    def of(cls, listed: CloudList, rows: ClassRows, width: int) -> CloudMemory:
+        """The memory of the rows `ClassRows.remembered`, `width` pixels wide; of others nothing is taken."""
+        first, end = rows.remembered
+        memory = cls.empty((end - first, width))
+        place = listed.pixel - first * width
+        here = (place >= 0) & (place < memory.count.size)
+        memory.count.flat[place[here]] = listed.count[here]
+        memory.last_day.flat[place[here]] = listed.last_day[here]
+        return memory
+
+    def listed(
+        self, rows: ClassRows, day: dt.date | None = None, params: FalseCloudParams | None = None
+    ) -> CloudList:
+        """The pixels of which something is known; of those too long before `day` nothing is, as for any later one."""
+        count, last_day = self.count.ravel(), self.last_day.ravel()
+        place = np.flatnonzero(count)
+        if day is not None and params is not None:
+            place = place[day_number(day) - last_day[place].astype(np.int64) <= params.max_gap_days]
+        pixel = place + rows.remembered[0] * self.count.shape[1]
+        return CloudList(pixel.astype(np.int32), count[place], last_day[place])
 
 
 def isolated_clouds(scl: NDArray[np.uint8], class_m: float, params: FalseCloudParams) -> NDArray[np.int32]:
@@ -210,7 +259,7 @@ def free_false_clouds(
     kernels.free_persistent_clouds(
         isolated,
         first,
-        (day - EPOCH).days,
+        day_number(day),
         SceneClass.VEGETATION,
         SceneClass.BARE,
         params.looks,
@@ -226,17 +275,18 @@ def free_false_clouds(
 
 def clear_pixels(
     scl: NDArray[np.uint8],
-    isolated: NDArray[np.int32],
+    isolated: NDArray[np.int32] | None,
     rows: ClassRows,
     day: dt.date,
     memory: CloudMemory,
     class_m: float,
     clear: ClearParams,
-    params: FalseCloudParams,
+    params: FalseCloudParams | None,
 ) -> tuple[NDArray[np.uint8], CloudMemory]:
     """Which pixels of a date speak, false clouds among them: `free_false_clouds`, then the margin around the others.
 
-    Parameters are those of `free_false_clouds`, and how far a pixel must be from clouds.
+    Parameters are those of `free_false_clouds`, and how far a pixel must be from clouds. Without `params` or `isolated`
+    all that is called cloud is cloud.
 
     Returns
     -------
@@ -245,17 +295,23 @@ def clear_pixels(
     memory : CloudMemory
         For the next date.
     """
-    classes, after = free_false_clouds(scl, isolated, rows, day, memory, class_m, params)
+    classes, first = scl, rows.read[0]
+    # On most dates nothing is isolated and nothing is remembered: the classification is taken as it is.
+    if params is not None and isolated is not None and (isolated.size or memory.count.any()):
+        classes, memory = free_false_clouds(scl, isolated, rows, day, memory, class_m, params)
+        first = rows.remembered[0]
+    margin = clear.margin_px(class_m)
+    top, bottom = (max(first, rows.asked[0] - margin), min(first + classes.shape[0], rows.asked[1] + margin))
     out = np.empty((rows.asked[1] - rows.asked[0], scl.shape[1]), np.uint8)
     kernels.clear_mask(
-        classes,
-        rows.asked[0] - rows.remembered[0],
+        classes[top - first : bottom - first],
+        rows.asked[0] - top,
         class_bits(CLEAR_CLASSES),
         class_bits(OBSCURING_CLASSES),
-        clear.margin_px(class_m),
+        margin,
         out,
     )
-    return out, after
+    return out, memory
 
 
 def _pixels(metres: float, class_m: float) -> int:

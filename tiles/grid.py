@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,6 +66,29 @@ class Grid:
         """(x, y) of the centre of a pixel."""
         a, b, c, d, e, f = self.transform[:6]
         return a * (col + 0.5) + b * (row + 0.5) + c, d * (col + 0.5) + e * (row + 0.5) + f
+
+    def window_over(self, bounds: Sequence[float]) -> Window | None:
+        """The smallest window that holds an area; None where they do not meet.
+
+        Parameters
+        ----------
+        bounds
+            Left, bottom, right, top, in the units of the CRS.
+        """
+        rows, cols = self.shape
+        left, bottom, right, top = bounds
+        if not all(math.isfinite(edge) for edge in bounds):
+            return None
+        a, b, c, d, e, f = (~self.transform)[:6]
+        corners = [(a * x + b * y + c, d * x + e * y + f) for x in (left, right) for y in (bottom, top)]
+        # A thousandth of a pixel: an area that ends on a pixel's edge is not to take in the next one for rounding.
+        first_col = max(0, math.floor(min(col for col, _ in corners) + 1e-3))
+        last_col = min(cols, math.ceil(max(col for col, _ in corners) - 1e-3))
+        first_row = max(0, math.floor(min(row for _, row in corners) + 1e-3))
+        last_row = min(rows, math.ceil(max(row for _, row in corners) - 1e-3))
+        if first_col >= last_col or first_row >= last_row:
+            return None
+        return Window(first_col, first_row, last_col - first_col, last_row - first_row)
 
     def window_bounds(self, window: Window) -> tuple[float, float, float, float]:
         """Left, bottom, right, top of a window."""

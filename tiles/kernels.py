@@ -17,6 +17,12 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from tiles.pixel_state import PixelState
+
+CODE_STEP: Final = 0.004
+"""NDVI that a step of a coded coefficient is worth (`tiles.reference`)."""
+CODE_MIDDLE: Final = 0.5
+"""NDVI that the constant of a coded curve has at code 0."""
 NDVI_SCALE: Final = 10_000
 MISSING: Final = -32_768
 HISTOGRAM_BINS: Final = 1_000
@@ -27,6 +33,13 @@ _BATCH: Final = 512
 """Pixels that are fitted side by side: each step of the arithmetic is then a row of vector instructions."""
 _CHUNK: Final = 4_096
 """Pixels that are followed through all dates before the next: what is known of them stays in the nearest cache."""
+_NOT_FOREST: Final = int(PixelState.NOT_FOREST)
+_FOREST: Final = int(PixelState.INTACT)
+_PROVISIONAL: Final = int(PixelState.PROVISIONAL)
+_CONFIRMED: Final = int(PixelState.CONFIRMED)
+_UNOBSERVED: Final = int(PixelState.UNOBSERVED)
+_BLOCK: Final = 64
+"""Pixels of a chunk that are passed over together where none of them needs following."""
 _SEEN: Final = 1
 """Mark of a pixel that one date says something of."""
 _CALM: Final = 2
@@ -128,35 +141,74 @@ def gather_ndvi(
     ndvi : int16, shape (pixels,)
         Written: NDVI * 10000, -10000 to 10000, `MISSING` where not clear or without data.
     near_infrared : int16, shape (pixels,) or (0,)
-        Written, unless empty: near-infrared reflectance * 10000 of the same pixels.
+        Written, unless empty: near-infrared reflectance * 10000 of the same pixels, where `ndvi` is not `MISSING`.
     """
-    zero, half, one, scale = np.float32(0), np.float32(0.5), np.float32(1), np.float32(NDVI_SCALE)
-    twice_offset, brightest = np.float32(2 * dn_offset), np.int32(32_767)
     keep_nir = near_infrared.size > 0
     clear_row = np.empty(clear.shape[1] * size, np.uint8)
-    spread = -1
-    for run in range(runs.shape[0]):
-        row, start, stop, place = runs[run, 0], runs[run, 1], runs[run, 2], runs[run, 3]
+    ndvi_row, nir_row = np.empty(red.shape[1], np.int16), np.empty(red.shape[1], np.int16)
+    spread, run = -1, 0
+    while run < runs.shape[0]:
+        # The runs of a row together: one long stretch is a row of vector instructions, its short parts are not.
+        row, first, end = runs[run, 0], runs[run, 1], run + 1
+        while end < runs.shape[0] and runs[end, 0] == row and runs[end, 1] > first:
+            end += 1
+        last = runs[end - 1, 2]
         if row // size != spread:
             spread = row // size
             _spread(clear[spread], size, clear_row)
-        # Slices, then indices from 0: an index that might be negative keeps numba from vector instructions.
-        red_run, nir_run, clear_run = red[row, start:stop], nir[row, start:stop], clear_row[start:stop]
-        out = ndvi[place : place + stop - start]
-        for index in range(out.size):
-            red_dn, nir_dn = np.float32(red_run[index]), np.float32(nir_run[index])
-            total = nir_dn + red_dn + twice_offset
-            valid = (red_dn * nir_dn > zero) & (clear_run[index] != 0) & (total > zero)
-            ratio = scale * (nir_dn - red_dn) / (total if valid else one)
-            ratio = ratio if ratio < scale else scale
-            ratio = ratio if ratio > -scale else -scale
-            value = np.int16(np.int32(np.floor(ratio + half)))
-            out[index] = value if valid else np.int16(MISSING)
-        if keep_nir:
-            kept = near_infrared[place : place + stop - start]
-            for index in range(kept.size):
-                level = np.int32(nir_run[index]) + np.int32(dn_offset)
-                kept[index] = np.int16(level if level < brightest else brightest)
+        _ndvi_row(red, nir, np.uint64(row), np.uint64(first), np.uint64(last), clear_row, dn_offset, ndvi_row, nir_row)
+        for part in range(run, end):
+            start, place = np.uint64(runs[part, 1]), np.uint64(runs[part, 3])
+            pixels = np.uint64(runs[part, 2]) - start
+            _copy(ndvi_row, start, pixels, ndvi, place)
+            if keep_nir:
+                _copy(nir_row, start, pixels, near_infrared, place)
+        run = end
+
+
+@njit(cache=True, nogil=True)
+def _copy(
+    source: NDArray[np.int16], start: np.uint64, pixels: np.uint64, out: NDArray[np.int16], place: np.uint64
+) -> None:
+    """Copy a stretch. No slices, which cost more than the pixels; unsigned, since an index might else be negative."""
+    for index in range(pixels):
+        out[place + index] = source[start + index]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _ndvi_row(
+    red: NDArray[np.uint16],
+    nir: NDArray[np.uint16],
+    row: np.uint64,
+    first: np.uint64,
+    last: np.uint64,
+    clear: NDArray[np.uint8],
+    dn_offset: int,
+    ndvi: NDArray[np.int16],
+    level: NDArray[np.int16],
+) -> None:
+    """NDVI * 10000 of a stretch of a row, `MISSING` where not clear or without data; and its near infrared."""
+    seen = np.uint8(0)
+    for col in range(first, last):
+        seen |= clear[col]
+    if seen == np.uint8(0):
+        for col in range(first, last):
+            ndvi[col] = np.int16(MISSING)
+        return
+    zero, half, one, scale = np.float32(0), np.float32(0.5), np.float32(1), np.float32(NDVI_SCALE)
+    twice_offset, offset, brightest = np.float32(2 * dn_offset), np.int32(dn_offset), np.int32(32_767)
+    for col in range(first, last):
+        red_dn, nir_dn = np.float32(red[row, col]), np.float32(nir[row, col])
+        total = nir_dn + red_dn + twice_offset
+        valid = (red_dn * nir_dn > zero) & (clear[col] != 0) & (total > zero)
+        ratio = scale * (nir_dn - red_dn) / (total if valid else one)
+        ratio = ratio if ratio < scale else scale
+        ratio = ratio if ratio > -scale else -scale
+        value = np.int16(np.int32(np.floor(ratio + half)))
+        ndvi[col] = value if valid else np.int16(MISSING)
+    for col in range(first, last):
+        bright = np.int32(nir[row, col]) + offset
+        level[col] = np.int16(bright if bright < brightest else brightest)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -552,26 +604,36 @@ def fit_harmonics(
 
 
 @njit(cache=True, nogil=True)
-def _expect(
-    coefficients: NDArray[np.float32], start: int, terms: NDArray[np.float32], out: NDArray[np.float32]
-) -> None:
+def _expect(codes: NDArray[np.int8], start: int, terms: NDArray[np.float32], out: NDArray[np.float32]) -> None:
     """The seasonal curve of the pixels from `start` on one date."""
-    out[:] = 0.0
-    for term in range(terms.size):
-        weight, row = terms[term], coefficients[term, start : start + out.size]
+    stop, step = start + out.size, np.float32(CODE_STEP)
+    constant, middle = codes[0, start:stop], np.float32(CODE_MIDDLE) * terms[0]
+    if terms.size == 5:
+        # The usual curve in one pass: what comes out of it stays in the registers.
+        c1, s1, c2, s2 = codes[1, start:stop], codes[2, start:stop], codes[3, start:stop], codes[4, start:stop]
+        w0, w1, w2, w3, w4 = terms[0] * step, terms[1] * step, terms[2] * step, terms[3] * step, terms[4] * step
         for pixel in range(out.size):
-            out[pixel] += weight * row[pixel]
+            level = middle + w0 * np.float32(constant[pixel])
+            first = w1 * np.float32(c1[pixel]) + w2 * np.float32(s1[pixel])
+            second = w3 * np.float32(c2[pixel]) + w4 * np.float32(s2[pixel])
+            out[pixel] = level + (first + second)
+        return
+    out[:] = middle
+    for term in range(terms.size):
+        weight, row = terms[term] * step, codes[term, start:stop]
+        for pixel in range(out.size):
+            out[pixel] += weight * np.float32(row[pixel])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def anomaly_histograms(
     ndvi: NDArray[np.int16],
     near_infrared: NDArray[np.int16],
-    coefficients: NDArray[np.float32],
-    lowest: NDArray[np.float32],
+    codes: NDArray[np.int8],
+    lowest: NDArray[np.uint8],
     design: NDArray[np.float32],
     cells: NDArray[np.int64],
-    stride: int,
+    strides: NDArray[np.int64],
     anomalies: NDArray[np.int64],
     levels: NDArray[np.int64],
 ) -> None:
@@ -581,16 +643,17 @@ def anomaly_histograms(
     ----------
     ndvi, near_infrared : int16, shape (dates, pixels)
         NDVI * 10000 and reflectance * 10000; `MISSING` in `ndvi` where not seen.
-    coefficients : float32, shape (terms, pixels)
-        The seasonal curves.
-    lowest : float32, shape (pixels,)
-        A date at which the curve is below this says nothing of the pixel (no leaves); NaN: no date does.
+    codes : int8, shape (terms, pixels)
+        The seasonal curves, in steps of `CODE_STEP` from `CODE_MIDDLE` (constant) or 0 (harmonics).
+    lowest : uint8, shape (pixels,)
+        In steps of `CODE_STEP`: a date at which the curve is below this says nothing of the pixel (no leaves). With
+        255, and codes of 0, no date does.
     design : float32, shape (dates, terms)
         The curve's terms at each date.
     cells : int64, shape (cells + 1,)
         Where each cell's pixels begin in the list.
-    stride
-        Every how many pixels one is counted.
+    strides : int64, shape (cells,)
+        Every how many pixels of a cell one is counted.
     anomalies : int64, shape (dates, cells, HISTOGRAM_BINS)
         Added to: NDVI minus the curve, from -1 to 1.
     levels : int64, shape (dates, cells, NIR_BINS)
@@ -598,9 +661,9 @@ def anomaly_histograms(
     """
     to_bin = np.float32(HISTOGRAM_BINS / 2)
     for cell in range(cells.size - 1):
-        part = slice(cells[cell], cells[cell + 1], stride)
+        part = slice(cells[cell], cells[cell + 1], strides[cell])
         # Copied: what is read once a date is then read in one stretch of memory.
-        curves, least = coefficients[:, part].copy(), lowest[part].copy()
+        curves, least = codes[:, part].copy(), lowest[part] * np.float32(CODE_STEP)
         expected = np.empty(least.size, np.float32)
         for date in range(ndvi.shape[0]):
             _expect(curves, 0, design[date], expected)
@@ -620,8 +683,8 @@ def anomaly_histograms(
 def monitor(
     ndvi: NDArray[np.int16],
     near_infrared: NDArray[np.int16],
-    coefficients: NDArray[np.float32],
-    lowest: NDArray[np.float32],
+    codes: NDArray[np.int8],
+    lowest: NDArray[np.uint8],
     design: NDArray[np.float32],
     cells: NDArray[np.int64],
     usable: NDArray[np.bool_],
@@ -632,20 +695,22 @@ def monitor(
     nir_level: NDArray[np.float32],
     dark_share: float,
     settled_lows: int,
+    days: NDArray[np.int16],
     counts: NDArray[np.int16],
-    dates: NDArray[np.int16],
+    when: NDArray[np.int16],
     sums: NDArray[np.float32],
+    brightness: NDArray[np.uint8],
 ) -> None:
     """Follow each pixel date by date against its curve.
 
     An observation is *low* when it lies further below the curve (shifted by what the forest around does that day)
     than the date's own noise explains, *intact* when it lies near the curve, and neither in between. A first low opens
-    a suspicion, whether an intact date came before it (`dates` tells) or not; an intact date that makes as many as
+    a suspicion, whether an intact date came before it (`when` tells) or not; an intact date that makes as many as
     there were lows closes it, unless the lows were too many for weather.
 
     Parameters
     ----------
-    ndvi, near_infrared, coefficients, lowest, design, cells
+    ndvi, near_infrared, codes, lowest, design, cells
         As in `anomaly_histograms`; dates in order.
     usable : bool, shape (dates, cells)
         Whether the date says anything in the cell.
@@ -664,23 +729,29 @@ def monitor(
         the last intact date: felling darkens, cloud brightens.
     settled_lows
         Lows after which intact dates no longer close a suspicion: they are regrowth.
+    days : int16, shape (dates,)
+        The dates, days since 1970.
     counts : int16, shape (5, pixels)
         Read and written: lows, intact dates since the first low, dates seen before it, dates seen since, and
-        whether the last low was convincing and dark (1) or not (0).
-    dates : int16, shape (3, pixels)
-        Read and written: index of the last intact date before the suspicion, of its first low, and of the last
-        date seen; -1 where there is none.
-    sums : float32, shape (3, pixels)
-        Read and written: over the lows, the sums of the expected NDVI and of the observed; and the near infrared of
-        the last intact date, in units of its `nir_level`.
+        whether the last low was convincing and dark (1) or not (0). Without lows, only the first and the third have
+        a meaning.
+    when : int16, shape (3, pixels)
+        Read and written: days of the last intact date before the suspicion (-1 for none), of its first low (without
+        meaning where there is none), and of the last date seen (-1 for none).
+    sums : float32, shape (2, pixels)
+        Read and written: over the lows, the sums of the expected NDVI and of the observed; without lows, no meaning.
+    brightness : uint8, shape (pixels,)
+        Read and written: near infrared of the last intact date, in hundredths of its `nir_level`.
     """
     curve, drop, mark = np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.uint8)
+    places = np.empty(_CHUNK, np.int64)
     for cell in range(cells.size - 1):
         for start in range(cells[cell], cells[cell + 1], _CHUNK):
             size = min(_CHUNK, cells[cell + 1] - start)
             for date in range(ndvi.shape[0]):
-                if usable[date, cell]:
-                    _expect(coefficients, start, design[date], curve[:size])
+                # Clouds are larger than pixels: often nothing was seen of so many neighbours.
+                if usable[date, cell] and _any_seen(ndvi[date, start : start + size]):
+                    _expect(codes, start, design[date], curve[:size])
                     _follow_chunk(
                         date,
                         start,
@@ -695,12 +766,23 @@ def monitor(
                         np.float32(1) / nir_level[date, cell],
                         np.float32(dark_share),
                         settled_lows,
+                        days[date],
                         counts,
-                        dates,
+                        when,
                         sums,
+                        brightness,
                         drop[:size],
                         mark[:size],
+                        places,
                     )
+
+
+@njit(cache=True, nogil=True)
+def _any_seen(ndvi: NDArray[np.int16]) -> bool:
+    seen = np.uint8(0)
+    for pixel in range(ndvi.size):
+        seen |= np.uint8(ndvi[pixel] != np.int16(MISSING))
+    return bool(seen)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -710,7 +792,7 @@ def _follow_chunk(
     ndvi: NDArray[np.int16],
     near_infrared: NDArray[np.int16],
     curve: NDArray[np.float32],
-    lowest: NDArray[np.float32],
+    lowest: NDArray[np.uint8],
     shift: np.float32,
     low_drop: np.float32,
     intact_drop: np.float32,
@@ -718,106 +800,185 @@ def _follow_chunk(
     per_level: np.float32,
     dark_share: np.float32,
     settled_lows: int,
+    day: np.int16,
     counts: NDArray[np.int16],
-    dates: NDArray[np.int16],
+    when: NDArray[np.int16],
     sums: NDArray[np.float32],
+    brightness: NDArray[np.uint8],
     drop: NDArray[np.float32],
     mark: NDArray[np.uint8],
+    places: NDArray[np.int64],
 ) -> None:
-    """One date of `monitor`, for the pixels of one cell from `start` on; `drop` and `mark` are room to work in.
+    """One date of `monitor`, for the pixels of one cell from `start` on; `drop`, `mark`, `places` give room to work.
 
     Most pixels are intact and stay so. They are served first, by loops so plain that they become vector instructions;
     the rest are then followed one by one.
     """
     # Row, then slice: numba knows such a part to be contiguous, and of a slice of both axes it does not.
-    stop, day = start + curve.size, np.int16(date)
+    stop = start + curve.size
     raw, nir = ndvi[date, start:stop], near_infrared[date, start:stop]
     n_low, n_intact = counts[0, start:stop], counts[1, start:stop]
     n_before, n_after, alone = counts[2, start:stop], counts[3, start:stop], counts[4, start:stop]
-    last_intact, first_low, last_seen = dates[0, start:stop], dates[1, start:stop], dates[2, start:stop]
-    before, after, level = sums[0, start:stop], sums[1, start:stop], sums[2, start:stop]
-    _drop_below(raw, curve, lowest[start:stop], shift, drop)
-    _mark(drop, n_low, low_drop, intact_drop, mark)
-    _put_day(mark, _SEEN, day, last_seen)
-    _put_day(mark, _INTACT, day, last_intact)
-    _count_calm(mark, n_before)
-    _put_level(mark, nir, per_level, level)
-    for pixel in range(drop.size):
-        if mark[pixel] != _SEEN:
-            continue
+    last_intact, first_low, last_seen = when[0, start:stop], when[1, start:stop], when[2, start:stop]
+    before, after, bright = sums[0, start:stop], sums[1, start:stop], brightness[start:stop]
+    per_hundredth = per_level * np.float32(100)
+    _mark(raw, curve, lowest[start:stop], n_low, shift, low_drop, intact_drop, drop, mark)
+    _note_calm(mark, day, last_seen, last_intact, n_before)
+    _put_brightness(mark, nir, per_hundredth, bright)
+    for place in range(_find(mark, _SEEN, places)):
+        pixel = places[place]
         if n_low[pixel] == 0:
+            # What belongs to a suspicion has no meaning before it opens.
             first_low[pixel] = day
+            n_intact[pixel] = n_after[pixel] = 0
+            before[pixel] = after[pixel] = 0.0
         n_after[pixel] += 1
         if drop[pixel] >= low_drop:
             n_low[pixel] += 1
             before[pixel] += curve[pixel] + shift
             after[pixel] += raw[pixel] * np.float32(1 / NDVI_SCALE)
-            dark = nir[pixel] * per_level <= dark_share * level[pixel]
-            alone[pixel] = 1 if convincing and dark else 0
+            darker = nir[pixel] * per_hundredth <= dark_share * np.float32(bright[pixel])
+            alone[pixel] = 1 if convincing and darker else 0
         elif drop[pixel] < intact_drop:
             n_intact[pixel] += 1
             if n_intact[pixel] >= n_low[pixel] and n_low[pixel] < settled_lows:
                 n_before[pixel] += n_after[pixel]
-                n_low[pixel] = n_intact[pixel] = n_after[pixel] = 0
-                last_intact[pixel], first_low[pixel] = day, -1
-                before[pixel] = after[pixel] = 0.0
-                level[pixel] = nir[pixel] * per_level
-
-
-@njit(cache=True, nogil=True)
-def _drop_below(
-    ndvi: NDArray[np.int16],
-    curve: NDArray[np.float32],
-    lowest: NDArray[np.float32],
-    shift: np.float32,
-    out: NDArray[np.float32],
-) -> None:
-    """How far each pixel lies below its curve; NaN where nothing can be said."""
-    scale, nothing = np.float32(1 / NDVI_SCALE), np.float32(np.nan)
-    for pixel in range(out.size):
-        below = curve[pixel] + shift - ndvi[pixel] * scale
-        speaks = (ndvi[pixel] != np.int16(MISSING)) & (curve[pixel] >= lowest[pixel])
-        out[pixel] = below if speaks else nothing
+                n_low[pixel], last_intact[pixel] = 0, day
+                bright[pixel] = _hundredths(nir[pixel], per_hundredth)
 
 
 @njit(cache=True, nogil=True)
 def _mark(
-    drop: NDArray[np.float32],
+    ndvi: NDArray[np.int16],
+    curve: NDArray[np.float32],
+    lowest: NDArray[np.uint8],
     n_low: NDArray[np.int16],
+    shift: np.float32,
     low_drop: np.float32,
     intact_drop: np.float32,
-    out: NDArray[np.uint8],
+    drop: NDArray[np.float32],
+    mark: NDArray[np.uint8],
 ) -> None:
-    """Which pixels were seen, which of them are calm, which intact."""
+    """How far each pixel lies below its curve; which were seen, which of them are calm, which intact."""
+    scale, step = np.float32(1 / NDVI_SCALE), np.float32(CODE_STEP)
     nothing, seen = np.uint8(0), np.uint8(_SEEN)
     calm, intact = np.uint8(_SEEN | _CALM), np.uint8(_SEEN | _CALM | _INTACT)
-    for pixel in range(out.size):
-        quiet = (drop[pixel] < low_drop) & (n_low[pixel] == np.int16(0))
-        mark = intact if drop[pixel] < intact_drop else calm
-        mark = mark if quiet else seen
-        out[pixel] = mark if drop[pixel] == drop[pixel] else nothing
+    for pixel in range(drop.size):
+        below = curve[pixel] + shift - ndvi[pixel] * scale
+        drop[pixel] = below
+        quiet = (below < low_drop) & (n_low[pixel] == np.int16(0))
+        what = intact if below < intact_drop else calm
+        what = what if quiet else seen
+        speaks = (ndvi[pixel] != np.int16(MISSING)) & (curve[pixel] >= np.float32(lowest[pixel]) * step)
+        mark[pixel] = what if speaks else nothing
 
 
 @njit(cache=True, nogil=True)
-def _put_day(mark: NDArray[np.uint8], wanted: int, day: np.int16, out: NDArray[np.int16]) -> None:
-    bit, zero = np.uint8(wanted), np.uint8(0)
-    for pixel in range(out.size):
-        out[pixel] = day if (mark[pixel] & bit) != zero else out[pixel]
+def _note_calm(
+    mark: NDArray[np.uint8],
+    day: np.int16,
+    last_seen: NDArray[np.int16],
+    last_intact: NDArray[np.int16],
+    n_before: NDArray[np.int16],
+) -> None:
+    """What a date changes of the pixels without a suspicion."""
+    zero = np.uint8(0)
+    for pixel in range(mark.size):
+        bits = mark[pixel]
+        last_seen[pixel] = day if bits != zero else last_seen[pixel]
+        last_intact[pixel] = day if (bits & np.uint8(_INTACT)) != zero else last_intact[pixel]
+        n_before[pixel] += np.int16(1) if (bits & np.uint8(_CALM)) != zero else np.int16(0)
 
 
 @njit(cache=True, nogil=True)
-def _count_calm(mark: NDArray[np.uint8], out: NDArray[np.int16]) -> None:
-    for pixel in range(out.size):
-        out[pixel] += np.int16(1) if (mark[pixel] & np.uint8(_CALM)) != np.uint8(0) else np.int16(0)
+def _find(mark: NDArray[np.uint8], wanted: int, places: NDArray[np.int64]) -> int:
+    """Places of the pixels of a mark, and how many there are. Most blocks have none, and are passed over whole."""
+    bit, count = np.uint8(wanted), 0
+    for start in range(0, mark.size, _BLOCK):
+        block, some = mark[start : start + _BLOCK], np.uint8(0)
+        for index in range(block.size):
+            some |= np.uint8(block[index] == bit)
+        if some:
+            for index in range(block.size):
+                if block[index] == bit:
+                    places[count] = start + index
+                    count += 1
+    return count
 
 
 @njit(cache=True, nogil=True)
-def _put_level(
-    mark: NDArray[np.uint8], nir: NDArray[np.int16], per_level: np.float32, out: NDArray[np.float32]
+def _hundredths(nir: np.int16, per_hundredth: np.float32) -> np.uint8:
+    level = nir * per_hundredth + np.float32(0.5)
+    level = level if level > np.float32(0) else np.float32(0)
+    return np.uint8(np.int32(level if level < np.float32(255) else np.float32(255)))
+
+
+@njit(cache=True, nogil=True)
+def _put_brightness(
+    mark: NDArray[np.uint8], nir: NDArray[np.int16], per_hundredth: np.float32, out: NDArray[np.uint8]
 ) -> None:
     for pixel in range(out.size):
         intact = (mark[pixel] & np.uint8(_INTACT)) != np.uint8(0)
-        out[pixel] = nir[pixel] * per_level if intact else out[pixel]
+        out[pixel] = _hundredths(nir[pixel], per_hundredth) if intact else out[pixel]
+
+
+@njit(cache=True, nogil=True)
+def classify(
+    counts: NDArray[np.int16],
+    when: NDArray[np.int16],
+    sums: NDArray[np.float32],
+    inside: NDArray[np.bool_],
+    first_day: int,
+    first_told: int,
+    confirmations: int,
+    felling_drop: float,
+    out: NDArray[np.uint8],
+) -> int:
+    """From what each pixel went through to its state at the end of the month.
+
+    Parameters
+    ----------
+    counts, when, sums
+        As in `monitor`.
+    inside : bool, shape (pixels,)
+        Pixels that are watched; the others are not forest.
+    first_day
+        Of the month: a pixel that was seen since has been observed. Days since 1970.
+    first_told
+        Day of the first low from which on a loss is told.
+    confirmations
+        Low dates from which a loss is confirmed.
+    felling_drop
+        Mean drop (NDVI) that a lone low must have to be provisional.
+    out : uint8, shape (pixels,)
+        Written: `PixelState`.
+
+    Returns
+    -------
+    int
+        How many pixels the month said something of.
+    """
+    n_low, convincing = counts[0], counts[4]
+    last_intact, first_low, last_seen = when[0], when[1], when[2]
+    day, count = np.int16(first_day), 0
+    for pixel in range(out.size):
+        state = np.uint8(_FOREST) if last_seen[pixel] >= day else np.uint8(_UNOBSERVED)
+        state = state if n_low[pixel] == np.int16(0) else np.uint8(_UNOBSERVED)
+        out[pixel] = state if inside[pixel] else np.uint8(_NOT_FOREST)
+    for pixel in range(out.size):
+        count += int(out[pixel] == np.uint8(_FOREST))
+    for pixel in range(out.size):
+        # A loss needs a date on which the forest was still there: a gap of years is not a felling. A suspicion that is
+        # not told is not intact either: unconfirmed, older than the window, or never seen as forest.
+        if n_low[pixel] == 0 or not inside[pixel] or last_intact[pixel] < 0 or first_low[pixel] < first_told:
+            continue
+        if n_low[pixel] >= confirmations:
+            out[pixel] = _CONFIRMED
+        elif convincing[pixel] == 1 and (sums[0, pixel] - sums[1, pixel]) / n_low[pixel] >= np.float32(felling_drop):
+            out[pixel] = _PROVISIONAL
+        if out[pixel] != _UNOBSERVED and last_seen[pixel] >= day:
+            count += 1
+    return count
 
 
 @njit(cache=True, nogil=True)
@@ -865,16 +1026,34 @@ def any_in_blocks(mask: NDArray[np.bool_], size: int, out: NDArray[np.uint8]) ->
 
 
 @njit(cache=True, nogil=True)
-def meet(mask: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
-    """Whether two masks of one shape have a pixel in common."""
+def common_box(mask: NDArray[np.uint8], other: NDArray[np.uint8]) -> tuple[int, int, int, int]:
+    """The smallest box around the pixels that two masks of one shape have in common.
+
+    Returns
+    -------
+    tuple of int
+        First row, end row, first column, end column; all 0 where there is no such pixel.
+    """
+    top, bottom, left, right = 0, 0, mask.shape[1], 0
     for row in range(mask.shape[0]):
         one, two = mask[row], other[row]
         found = np.uint8(0)
         for col in range(one.size):
             found |= one[col] & two[col]
-        if found:
-            return True
-    return False
+        if not found:
+            continue
+        if bottom == 0:
+            top = row
+        bottom = row + 1
+        for col in range(left):
+            if one[col] & two[col]:
+                left = col
+                break
+        for col in range(one.size - 1, right - 1, -1):
+            if one[col] & two[col]:
+                right = col + 1
+                break
+    return top, bottom, min(left, right), right
 
 
 @njit(cache=True, nogil=True)
@@ -1172,33 +1351,3 @@ def free_persistent_clouds(
         row, blob = runs[run, 0] - first_row, runs[run, 3]
         if 0 <= row < rows and persistent[blob] > 0 and persistent[blob] >= min_persistent_share * pixels[blob]:
             scl[row, runs[run, 1] : runs[run, 2]] = bare
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def count_comparable(
-    coefficients: NDArray[np.float32],
-    lowest: NDArray[np.float32],
-    design: NDArray[np.float32],
-    cells: NDArray[np.int64],
-    stride: int,
-    counts: NDArray[np.int64],
-) -> None:
-    """Count the pixels that each date could say something of, whether it saw them or not.
-
-    Parameters
-    ----------
-    coefficients, lowest, design, cells, stride
-        As in `anomaly_histograms`.
-    counts : int64, shape (dates, cells)
-        Written: pixels counted.
-    """
-    for cell in range(cells.size - 1):
-        part = slice(cells[cell], cells[cell + 1], stride)
-        curves, least = coefficients[:, part].copy(), lowest[part].copy()
-        expected = np.empty(least.size, np.float32)
-        for date in range(design.shape[0]):
-            _expect(curves, 0, design[date], expected)
-            count = np.uint32(0)
-            for pixel in range(expected.size):
-                count += np.uint32(expected[pixel] >= least[pixel])
-            counts[date, cell] = int(count)

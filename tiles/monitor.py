@@ -5,13 +5,15 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tiles import kernels
 from tiles.errors import InvalidParameterError
-from tiles.reference import Reference, design_matrix
+from tiles.month import day_number
+from tiles.reference import CodedReference, design_matrix
 
 _QUANTILE_ONE_SIGMA_BELOW = 0.1587
 """Share of a normal distribution that lies more than one standard deviation below its mean."""
@@ -62,13 +64,9 @@ class MonitorParams:
         Noise that is assumed where the window has fewer than `min_window_px`, NDVI.
     min_window_px
         See `few_noise`.
-    min_seen_share
-        Share of the window's forest that a date must see where it sees fewer than `min_window_px`: the holes of a
-        closed cloud are full of its rims and shadows, and too few to measure them by. Over three scans of the
-        demo's images it leaves out 44 % of the false lows and 12 of 2859 true ones; shares of 0.1 to 0.5 leave out
-        42 to 46 % (the images that it was chosen on; `scripts/bench_clouds.py`).
-    stride
-        Every how many pixels one is measured.
+    sample_px
+        Pixels of a cell that are measured, about, evenly spread: the median of 4,000 is known to a fiftieth of their
+        spread.
     """
 
     window_months: int = 12
@@ -86,17 +84,14 @@ class MonitorParams:
     min_cell_px: int = 20_000
     few_noise: float = 0.05
     min_window_px: int = 1_000
-    min_seen_share: float = 0.2
-    stride: int = 4
+    sample_px: int = 4_096
 
     def __post_init__(self) -> None:
         if not 0 < self.intact_drop < self.low_drop < self.felling_drop < 1:
             raise InvalidParameterError("The drops must rise: 0 < intact_drop < low_drop < felling_drop < 1.")
-        if not 0 <= self.min_seen_share <= 1:
-            raise InvalidParameterError(f"min_seen_share is {self.min_seen_share}: give 0 to 1.")
-        if min(self.confirmations, self.window_months, self.stride, self.cell_px) < 1 or self.lead_months < 0:
+        if min(self.confirmations, self.window_months, self.sample_px, self.cell_px) < 1 or self.lead_months < 0:
             raise InvalidParameterError(
-                "confirmations, window_months, stride and cell_px must be 1 or more, lead_months 0 or more."
+                "confirmations, window_months, sample_px and cell_px must be 1 or more, lead_months 0 or more."
             )
 
     @property
@@ -127,30 +122,80 @@ class DateQuality:
 
 
 @dataclass(frozen=True)
-class Monitored:
-    """What became of each pixel of a list. Dates are indices into the monitored dates, -1 for none.
+class PixelMemory:
+    """What is known of each pixel of a list: all that a month hands on to the next, beside the reference.
+
+    Days are counted from 1970, -1 for none. Arrays are contiguous, and changed by `follow`. Of a pixel without an open
+    suspicion, what belongs to one has no meaning.
 
     Parameters
     ----------
-    n_low, n_before, n_after : ndarray of int16, shape (pixels,)
-        Low dates of the open suspicion; dates seen in the monitored window before it, and since.
-    convincing : ndarray of bool, shape (pixels,)
-        Whether the last low may count alone.
-    last_intact, first_low, last_seen : ndarray of int16, shape (pixels,)
-        Last intact date before the suspicion, its first low, last date that said anything.
-    ndvi_before, ndvi_after : ndarray of float32, shape (pixels,)
-        Mean over the lows, expected and observed; NaN where there is none.
+    counts : ndarray of int16, shape (5, pixels)
+        Of the open suspicion: low dates (0 where there is none); intact dates since the first of them; then dates seen
+        before it, dates seen since, and whether the last low may count alone (1).
+    when : ndarray of int16, shape (3, pixels)
+        Last intact day before the suspicion, day of its first low, last day that said anything.
+    sums : ndarray of float32, shape (2, pixels)
+        Over the lows, NDVI expected and observed.
+    brightness : ndarray of uint8, shape (pixels,)
+        Near infrared of the last intact day, in hundredths of that of the forest around.
     """
 
-    n_low: NDArray[np.int16]
-    n_before: NDArray[np.int16]
-    n_after: NDArray[np.int16]
-    convincing: NDArray[np.bool_]
-    last_intact: NDArray[np.int16]
-    first_low: NDArray[np.int16]
-    last_seen: NDArray[np.int16]
-    ndvi_before: NDArray[np.float32]
-    ndvi_after: NDArray[np.float32]
+    counts: NDArray[np.int16]
+    when: NDArray[np.int16]
+    sums: NDArray[np.float32]
+    brightness: NDArray[np.uint8]
+
+    @classmethod
+    def blank(cls, pixels: int) -> Self:
+        """Of pixels of which nothing is known yet."""
+        memory = cls(
+            np.empty((5, pixels), np.int16),
+            np.empty((3, pixels), np.int16),
+            np.empty((2, pixels), np.float32),
+            np.empty(pixels, np.uint8),
+        )
+        memory.forget()
+        return memory
+
+    def forget(self) -> None:
+        """Know nothing of any pixel. Numbers without a meaning stay what they were: writing them takes time."""
+        self.n_low[:], self.n_before[:], self.last_intact[:], self.last_seen[:], self.brightness[:] = 0, 0, -1, -1, 0
+
+    @property
+    def n_low(self) -> NDArray[np.int16]:
+        """Low dates of the open suspicion."""
+        return np.asarray(self.counts[0])
+
+    @property
+    def n_before(self) -> NDArray[np.int16]:
+        """Dates seen before the suspicion."""
+        return np.asarray(self.counts[2])
+
+    @property
+    def n_after(self) -> NDArray[np.int16]:
+        """Dates seen since its first low."""
+        return np.asarray(self.counts[3])
+
+    @property
+    def convincing(self) -> NDArray[np.bool_]:
+        """Whether the last low may count alone."""
+        return np.asarray(self.counts[4] == 1)
+
+    @property
+    def last_intact(self) -> NDArray[np.int16]:
+        """Last intact day before the suspicion."""
+        return np.asarray(self.when[0])
+
+    @property
+    def first_low(self) -> NDArray[np.int16]:
+        """Day of its first low."""
+        return np.asarray(self.when[1])
+
+    @property
+    def last_seen(self) -> NDArray[np.int16]:
+        """Last day that said anything."""
+        return np.asarray(self.when[2])
 
 
 def follow(
@@ -158,10 +203,11 @@ def follow(
     near_infrared: NDArray[np.int16],
     days: Sequence[dt.date],
     cells: NDArray[np.int64],
-    reference: Reference,
+    reference: CodedReference,
+    memory: PixelMemory,
     params: MonitorParams,
-) -> Monitored:
-    """Follow a list of pixels through the monitored dates.
+) -> None:
+    """Follow a list of pixels through some dates. Dates followed together or in parts, in order, tell the same.
 
     Parameters
     ----------
@@ -173,15 +219,14 @@ def follow(
         Where each cell's pixels begin in the list.
     reference
         The pixels' seasonal curves.
+    memory
+        What is known of the pixels; brought up to date.
     params
         What is a loss.
     """
-    pixels, terms = ndvi.shape[1], reference.coefficients.shape[0]
+    terms = reference.coefficients.shape[0]
     design = design_matrix(days, (terms - 1) // 2).astype(np.float32).reshape(len(days), terms)
     quality = date_quality(ndvi, near_infrared, design, cells, reference, params)
-    counts = np.zeros((5, pixels), np.int16)
-    dates = np.full((3, pixels), -1, np.int16)
-    sums = np.zeros((3, pixels), np.float32)
     kernels.monitor(
         ndvi,
         near_infrared,
@@ -197,21 +242,11 @@ def follow(
         quality.nir_level,
         params.dark_share,
         params.settled_lows,
-        counts,
-        dates,
-        sums,
-    )
-    lows = np.where(counts[0] > 0, counts[0], np.float32(np.nan)).astype(np.float32)
-    return Monitored(
-        n_low=counts[0],
-        n_before=counts[2],
-        n_after=counts[3],
-        convincing=counts[4] == 1,
-        last_intact=dates[0],
-        first_low=dates[1],
-        last_seen=dates[2],
-        ndvi_before=sums[0] / lows,
-        ndvi_after=sums[1] / lows,
+        np.array([day_number(day) for day in days], np.int16),
+        memory.counts,
+        memory.when,
+        memory.sums,
+        memory.brightness,
     )
 
 
@@ -220,7 +255,7 @@ def date_quality(
     near_infrared: NDArray[np.int16],
     design: NDArray[np.float32],
     cells: NDArray[np.int64],
-    reference: Reference,
+    reference: CodedReference,
     params: MonitorParams,
 ) -> DateQuality:
     """Measure what each date is worth in each cell.
@@ -230,6 +265,7 @@ def date_quality(
     shape = (ndvi.shape[0], cells.size - 1)
     anomalies = np.zeros((*shape, kernels.HISTOGRAM_BINS), np.int64)
     levels = np.zeros((*shape, kernels.NIR_BINS), np.int64)
+    strides = np.maximum(1, np.diff(cells) // params.sample_px)
     kernels.anomaly_histograms(
         ndvi,
         near_infrared,
@@ -237,13 +273,14 @@ def date_quality(
         reference.lowest,
         design,
         cells,
-        params.stride,
+        strides,
         anomalies,
         levels,
     )
-    comparable = np.empty(shape, np.int64)
-    kernels.count_comparable(reference.coefficients, reference.lowest, design, cells, params.stride, comparable)
-    seen = anomalies.sum(axis=2) * params.stride
+    # Each pixel that was counted stands for as many as were passed over.
+    anomalies *= strides[:, None]
+    levels *= strides[:, None]
+    seen = anomalies.sum(axis=2)
     # A cell with little clear forest is measured with its neighbours: all of the window.
     few = seen < params.min_cell_px
     anomalies = np.where(few[:, :, None], anomalies.sum(axis=1, keepdims=True), anomalies)
@@ -257,10 +294,8 @@ def date_quality(
     background = np.where(too_few, np.float32(0), background)
     noise = np.where(too_few, np.float32(params.few_noise), noise)
     usable = (np.abs(background) <= params.max_background) & (params.noise_sigmas * noise <= params.felling_drop)
-    seen_share = seen.sum(axis=1, keepdims=True) / np.maximum(params.stride * comparable.sum(axis=1, keepdims=True), 1)
-    glimpsed = too_few & (seen_share < params.min_seen_share)
     return DateQuality(
-        usable=usable & (seen.sum(axis=1, keepdims=True) > 0) & ~glimpsed,
+        usable=usable & (seen.sum(axis=1, keepdims=True) > 0),
         convincing=params.alone_sigmas * noise <= params.felling_drop,
         background=background.astype(np.float32),
         noise=noise.astype(np.float32),

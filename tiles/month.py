@@ -1,4 +1,4 @@
-"""The month that a scan is about."""
+"""The month that a scan is about, and how days are counted."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from typing import Self
 
 from tiles.errors import InvalidParameterError
+
+EPOCH = dt.date(1970, 1, 1)
+"""Day 0 of days that are kept as numbers."""
 
 _FIRST_YEAR = 2015
 _FORM = re.compile(r"(\d{4})-(\d{2})")
@@ -64,3 +67,8 @@ class Month:
 
     def __str__(self) -> str:
         return f"{self.year:04d}-{self.month:02d}"
+
+
+def day_number(day: dt.date) -> int:
+    """Days since 1970, as they are kept of a pixel: 16 bits last until 2059."""
+    return (day - EPOCH).days

@@ -18,6 +18,12 @@ from tiles.errors import InvalidParameterError
 
 DAYS_PER_YEAR = 365.25
 
+_NO_REFERENCE = 255
+"""Code of `lowest` where a pixel has no reference."""
+
+# A step is worth 0.004 NDVI: curves are then off by 0.002, a tenth of what clear dates of intact forest differ by, and
+# a pixel's reference takes seven bytes. The constant is coded less a half, so that forest's fits in a byte as well.
+
 
 @dataclass(frozen=True)
 class ReferenceParams:
@@ -89,6 +95,60 @@ class Reference:
     count: NDArray[np.int16]
 
 
+@dataclass(frozen=True)
+class CodedReference:
+    """A `Reference` as it is kept on disk: a byte a number.
+
+    Parameters
+    ----------
+    coefficients : ndarray of int8, shape (terms, pixels)
+        In steps of `kernels.CODE_STEP`, the constant less a half; 0 without a reference.
+    lowest, count : ndarray of uint8, shape (pixels,)
+        In steps of `kernels.CODE_STEP`, 255 without a reference; clear dates, 255 for more.
+    """
+
+    coefficients: NDArray[np.int8]
+    lowest: NDArray[np.uint8]
+    count: NDArray[np.uint8]
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Which pixels have a reference."""
+        return np.asarray(self.lowest != _NO_REFERENCE)
+
+
+def encode(coefficients: NDArray[np.float32], lowest: NDArray[np.float32], count: NDArray[np.int16]) -> CodedReference:
+    """Code fitted curves; one that no forest has (a constant outside 0 to 1, a swing of a half) is no reference.
+
+    Parameters
+    ----------
+    coefficients, lowest, count
+        As in `Reference`, of any precision.
+    """
+    steps = coefficients / np.float32(kernels.CODE_STEP)
+    steps[0] -= np.float32(kernels.CODE_MIDDLE / kernels.CODE_STEP)
+    np.rint(steps, out=steps)
+    # NaN compares false: without a fit, no reference.
+    known = (np.abs(steps) <= 127).all(axis=0) & (lowest <= 1)
+    # Up, so that a date is never compared that the curve's own rounding has lifted over the bar.
+    bar = np.ceil(np.where(known, lowest, 0) / kernels.CODE_STEP - 1e-3)
+    return CodedReference(
+        np.where(known, steps, 0).astype(np.int8),
+        np.where(known, bar, _NO_REFERENCE).astype(np.uint8),
+        np.minimum(count, 255).astype(np.uint8),
+    )
+
+
+def decode(coded: CodedReference) -> Reference:
+    """The curves of codes."""
+    coefficients = coded.coefficients * np.float32(kernels.CODE_STEP)
+    coefficients[0] += np.float32(kernels.CODE_MIDDLE)
+    lowest = coded.lowest * np.float32(kernels.CODE_STEP)
+    none = coded.lowest == _NO_REFERENCE
+    coefficients[:, none], lowest[none] = np.nan, np.nan
+    return Reference(coefficients, lowest, coded.count.astype(np.int16))
+
+
 def design_matrix(days: Sequence[dt.date], order: int) -> NDArray[np.float64]:
     """Terms of the seasonal curve: a constant, then cosine and sine of each harmonic of the year.
 
@@ -111,8 +171,18 @@ def design_matrix(days: Sequence[dt.date], order: int) -> NDArray[np.float64]:
     return np.stack(columns, axis=1)
 
 
-def fit_reference(ndvi: NDArray[np.int16], days: Sequence[dt.date], params: ReferenceParams) -> Reference:
-    """Fit the reference of a list of pixels.
+def fit_reference(ndvi: NDArray[np.int16], days: Sequence[dt.date], params: ReferenceParams) -> CodedReference:
+    """Fit the reference of a list of pixels, as precisely as it is kept.
+
+    What is told of a pixel then does not depend on whether its reference was fitted just now or read from a file.
+    Parameters are those of `fit_curves`.
+    """
+    curves = fit_curves(ndvi, days, params)
+    return encode(curves.coefficients, curves.lowest, curves.count)
+
+
+def fit_curves(ndvi: NDArray[np.int16], days: Sequence[dt.date], params: ReferenceParams) -> Reference:
+    """Fit the seasonal curves of a list of pixels, in single precision.
 
     Parameters
     ----------

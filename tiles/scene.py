@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
+
+from shapely.geometry.base import BaseGeometry
 
 from tiles.errors import SceneError
 
@@ -20,11 +22,6 @@ BASELINE_OF_OFFSET = (4, 0)
 ESA_OFFSET = -1000
 """What is to be added to a digital number delivered as ESA does, before dividing by 10,000."""
 
-_UNSURE = (
-    "boa_offset_applied is false with an offset of 1000 (baseline 04.00 or later), "
-    "which has been said of pixels already shifted; it is set aside"
-)
-
 
 class Band(StrEnum):
     """The layers of a scene that the scan reads."""
@@ -36,7 +33,7 @@ class Band(StrEnum):
 
 @dataclass(frozen=True)
 class Scene:
-    """One acquisition of one tile.
+    """One acquisition of one tile: one product, or several of one pass that complete each other.
 
     Parameters
     ----------
@@ -49,33 +46,73 @@ class Scene:
     hrefs
         Where each band's raster is: a path or a URL that GDAL opens.
     dn_offset
-        Added to a digital number before it is divided by `QUANTIFICATION`: 0 or -1000.
+        Added to a digital number before it is divided by `QUANTIFICATION`: 0 or -1000. None where the catalogue's
+        words do not decide it: `tiles.offset` then asks the pixels, before anything else reads them.
     baseline
         ESA's processing baseline, such as ``05.11``, where known.
     datatake
         The pass that the scene was cut from, as far as the catalogue tells: scenes of one tile that
         share it show the same moment.
+    generated
+        When this product was made of the acquisition, as far as the catalogue tells.
+    footprint
+        Ground that holds data, in degrees (longitude, latitude), where the catalogue tells it.
+    cloud_share
+        Cloud over the tile, 0 to 1, as far as the catalogue tells.
+    parts
+        Further products of the pass, in order of preference: each is read where those before it have no data.
+        They have no parts of their own.
+    alternatives
+        Products of the pass that add nothing to these, in order of preference: read should one of these turn
+        out unreadable (`tiles.catalog.passes.without`).
+    offset_evidence
+        What `dn_offset` was decided from, where that was the pixels.
     """
 
     id: str
     acquired: dt.datetime
     tile: str
     hrefs: Mapping[Band, str] = field(hash=False)
-    dn_offset: int = 0
+    dn_offset: int | None = 0
     baseline: str | None = None
     datatake: str | None = None
+    generated: dt.datetime | None = None
+    footprint: BaseGeometry | None = field(default=None, repr=False)
+    cloud_share: float | None = None
+    parts: tuple[Scene, ...] = ()
+    alternatives: tuple[Scene, ...] = ()
+    offset_evidence: str | None = None
 
     @property
     def day(self) -> dt.date:
         """Day of the acquisition (UTC)."""
         return self.acquired.date()
 
+    @property
+    def known_offset(self) -> int:
+        """`dn_offset`, for who is about to use it.
 
-def dn_offset_of(item_id: str, properties: Mapping[str, Any], red_asset: Mapping[str, Any]) -> int:
-    """Decide what is to be added to an item's digital numbers.
+        Raises
+        ------
+        SceneError
+            When it was not decided.
+        """
+        if self.dn_offset is None:
+            raise SceneError(self.id, "its offset was not decided before its pixels were used")
+        return self.dn_offset
+
+    @property
+    def members(self) -> tuple[Scene, ...]:
+        """The products that are read: the scene itself first, then its parts; each without parts of its own."""
+        return replace(self, parts=(), alternatives=()), *self.parts
+
+
+def dn_offset_of(item_id: str, properties: Mapping[str, Any], red_asset: Mapping[str, Any]) -> int | None:
+    """Decide what is to be added to an item's digital numbers, from its words.
 
     Since baseline 04.00 ESA delivers reflectance * 10000 + 1000. Archives differ in whether they have taken
-    the 1000 away again, and some say so wrongly (design, fact 1). What cannot be decided is refused.
+    the 1000 away again, and some say so wrongly (design, fact 1): Earth Search's ``boa_offset_applied`` has been
+    false on pixels already shifted (cirrus-geo/cirrus-earth-search issue 33, Element84/earth-search issues 66 and 71).
 
     Parameters
     ----------
@@ -89,13 +126,13 @@ def dn_offset_of(item_id: str, properties: Mapping[str, Any], red_asset: Mapping
 
     Returns
     -------
-    int
-        0 or -1000.
+    int or None
+        0 or -1000; None where the item's words contradict each other, or say nothing: its pixels are to be asked.
 
     Raises
     ------
     SceneError
-        When the item's own words contradict each other, or say nothing.
+        When another scale or offset is declared than any archive is known to have.
     """
     scale, declared = _declared_scaling(red_asset)
     if scale is not None and round(scale * QUANTIFICATION, 6) != 1:
@@ -104,27 +141,18 @@ def dn_offset_of(item_id: str, properties: Mapping[str, Any], red_asset: Mapping
         raise SceneError(
             item_id, f"its red band declares an offset of {declared} digital numbers, not 0 or {ESA_OFFSET}"
         )
-    baseline = parse_baseline(properties)
     applied = properties.get("earthsearch:boa_offset_applied")
     if applied is True:
         return 0
-    if baseline is None:
-        if declared is None:
-            raise SceneError(item_id, "neither a processing baseline nor an offset is given; it is set aside")
-        if applied is False and declared != 0:
-            raise SceneError(item_id, _UNSURE)
-        return declared
-    if baseline < BASELINE_OF_OFFSET:
-        if declared not in (None, 0):
-            raise SceneError(
-                item_id, f"baseline {baseline[0]:02d}.{baseline[1]:02d} has no offset, yet it declares one"
-            )
-        return 0
+    baseline = parse_baseline(properties)
+    if baseline is not None and baseline < BASELINE_OF_OFFSET:
+        return 0 if declared in (None, 0) else None
     if applied is False:
-        raise SceneError(item_id, _UNSURE)
-    if declared == 0:
-        raise SceneError(item_id, "its baseline carries an offset of 1000, yet it declares none; it is set aside")
-    return ESA_OFFSET
+        # Said of pixels with the offset and of pixels without; a declared 0 beside it at least agrees with itself.
+        return 0 if baseline is None and declared == 0 else None
+    if baseline is None:
+        return declared
+    return ESA_OFFSET if declared in (None, ESA_OFFSET) else None
 
 
 def parse_baseline(properties: Mapping[str, Any]) -> tuple[int, int] | None:

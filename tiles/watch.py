@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,15 @@ from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from tiles.errors import AreaError
+from tiles.errors import AreaError, OutputError
 from tiles.grid import Grid
 
 _STRAIGHT_M, _STRAIGHT_DEG = 1000.0, 0.01
 """Longest piece of an outline that is taken to another CRS by its ends alone: over a kilometre, a line that is straight
 in one is off by 2 cm in the other; over a hundred, by 200 m."""
+
+_BLOCK_PX = 512
+"""Side of a block of a written mask."""
 
 _MARGIN_DEG = 0.1
 """Degrees around a grid within which polygons are kept."""
@@ -151,6 +155,49 @@ class WatchedPixels:
                 )
             )
         return self._on_grid
+
+
+def write_forest(watched: WatchedPixels, grid: Grid, path: Path) -> None:
+    """Write which pixels of a grid are watched, as a raster of bits that can be opened as a forest mask again.
+
+    Raises
+    ------
+    OutputError
+        When the disk does not take it.
+    """
+    rows, cols = grid.shape
+    profile: dict[str, Any] = {
+        "driver": "GTiff",
+        "width": cols,
+        "height": rows,
+        "count": 1,
+        "dtype": "uint8",
+        "nbits": 1,
+        "crs": grid.crs,
+        "transform": grid.transform,
+        "tiled": True,
+        "blockxsize": _BLOCK_PX,
+        "blockysize": _BLOCK_PX,
+        "compress": "DEFLATE",
+    }
+    try:
+        written = 0
+        with rasterio.open(path, "w", **profile) as raster:
+            for window in grid.windows(_BLOCK_PX):
+                forest = watched.masks(window)[1].astype(np.uint8)
+                written = zlib.crc32(forest.tobytes(), written)
+                raster.write(forest, 1, window=window)
+        # What a full disk does not take when the file is closed, GDAL keeps to itself.
+        kept = 0
+        with rasterio.open(path) as raster:
+            for window in grid.windows(_BLOCK_PX):
+                kept = zlib.crc32(raster.read(1, window=window).tobytes(), kept)
+        if kept != written:
+            raise OSError("it is not what was written")
+    except (RasterioError, OSError) as error:
+        raise OutputError(
+            f"The forest mask cannot be written to {path} ({error}): make room there, or choose another data directory."
+        ) from error
 
 
 def _around(polygons: gpd.GeoSeries, grid: Grid) -> list[Any]:

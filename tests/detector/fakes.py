@@ -21,7 +21,7 @@ LAEA = Grid(CRS.from_epsg(3035), Affine(10, 0, 3_800_000, 0, -10, 2_500_000), (2
 LAST_INTACT = np.datetime64("2019-05-20", "D")
 FIRST_LOW = np.datetime64("2019-06-09", "D")
 
-#: The alert's properties, as the design lists them.
+#: The alert's properties: as the design lists them, then what tracking adds.
 FIELDS = [
     "tile",
     "first_detected",
@@ -52,6 +52,12 @@ FIELDS = [
     "scenes_after",
     "model_version",
     "rules_version",
+    "tiles",
+    "status",
+    "updated",
+    "closed_on",
+    "closed_reason",
+    "merged_into",
 ]
 
 

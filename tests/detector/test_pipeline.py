@@ -269,10 +269,10 @@ def test_a_scene_that_turns_out_damaged_is_left_out_and_the_rest_is_scanned(
     day = dt.date(2019, 6, 20)
     cut_short(folder_of(small_archive, day) / "nir.tif")
     whole = _scan_small(small_archive, tmp_path / "out")
-    assert [(left.id, left.usable) for left in whole.skipped] == [(f"S2A_31TDK_{day:%Y%m%d}_0_L2A", False)]
+    assert [(left.id, left.superseded) for left in whole.skipped] == [(f"S2A_31TDK_{day:%Y%m%d}_0_L2A", False)]
     assert not whole.complete
     assert len(whole.alerts) == 1
-    assert day not in whole.tiles[0].plan.days
+    assert day not in {scene.day for scene in whole.tiles[0].plan.scenes}
 
 
 def test_a_month_whose_every_scene_is_damaged_is_refused_and_each_is_named(small_archive: Path, tmp_path: Path) -> None:

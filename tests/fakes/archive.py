@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio
 from affine import Affine
 
 from scripts.archive_writer import (
@@ -76,6 +79,59 @@ def move_scene(archive: Path, day: dt.date, metres: float) -> None:
     _write_rasters(folder_of(archive, day), day, TRANSFORM @ Affine.translation(metres / 10, 0))
 
 
+def shift_scene(archive: Path, day: dt.date, by: int) -> None:
+    """Add to the digital numbers of a day; no data stays none."""
+    for band in ("red", "nir"):
+        path = folder_of(archive, day) / f"{band}.tif"
+        pixels = read_raster(path)
+        write_raster(path, np.where(pixels == 0, 0, pixels.astype(np.int64) + by).astype(pixels.dtype))
+
+
+def blank(folder: Path, columns: slice, rows: slice = slice(None)) -> None:
+    """Take the data from a part of a scene; the slices are in pixels of 20 m."""
+    for name, size in (("red", 2), ("nir", 2), ("scl", 1)):
+        path = folder / f"{name}.tif"
+        pixels = read_raster(path)
+        rows_, cols = (
+            slice(*(None if at is None else at * size for at in (part.start, part.stop))) for part in (rows, columns)
+        )
+        pixels[rows_, cols] = 0
+        write_raster(path, pixels, TRANSFORM if size == 2 else twice_as_coarse(TRANSFORM))
+
+
+def copy_scene(archive: Path, day: dt.date, new_id: str, **properties: Any) -> Path:
+    """The same pixels again under another name, listed by the catalogue; gives the folder of the copy."""
+    old, new = folder_of(archive, day), item_folder(archive, new_id)
+    shutil.copytree(old, new)
+    document = json.loads((new / f"{item_id(day)}.json").read_text())
+    (new / f"{item_id(day)}.json").unlink()
+    document["id"] = new_id
+    document["properties"].update(properties)
+    (new / f"{new_id}.json").write_text(json.dumps(document))
+    collection_file = old.parent / "collection.json"
+    collection = json.loads(collection_file.read_text())
+    collection["links"].append({"rel": "item", "href": f"./{new_id}/{new_id}.json", "type": "application/geo+json"})
+    collection_file.write_text(json.dumps(collection))
+    return new
+
+
+def outline(folder: Path, west_share: float = 0.0, east_share: float = 1.0) -> None:
+    """Say in an item that data lies between two shares of its width, as footprints of halves do."""
+    (path,) = folder.glob("*.json")
+    document = json.loads(path.read_text())
+    west, south, east, north = document["bbox"]
+    left, right = west + west_share * (east - west), west + east_share * (east - west)
+    ring = [[left, south], [right, south], [right, north], [left, north], [left, south]]
+    document["geometry"] = {"type": "Polygon", "coordinates": [ring]}
+    path.write_text(json.dumps(document))
+
+
+def read_raster(path: Path) -> np.ndarray[Any, Any]:
+    """Pixels of a raster of one band."""
+    with rasterio.open(path) as source:
+        return np.asarray(source.read(1))
+
+
 def write_small_archive(directory: Path) -> None:
     """The archive: a date every 20 days for two years, every 16 days in the year that is watched."""
     items = []
@@ -97,8 +153,12 @@ def write_small_archive(directory: Path) -> None:
     assert (directory / COLLECTION_ID).is_dir()
 
 
-def _write_rasters(folder: Path, day: dt.date, transform: Affine) -> tuple[tuple[int, int], tuple[int, int]]:
-    red, nir, scl = FOREST.bands(day)
+def _write_rasters(
+    folder: Path, day: dt.date, transform: Affine, cols_further_east: int = 0
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    rows, cols = FOREST.felled
+    felled = rows, slice(cols.start - cols_further_east, cols.stop - cols_further_east)
+    red, nir, scl = replace(FOREST, felled=felled).bands(day)
     write_cog(folder / "red.tif", red, transform, EPSG, 0)
     write_cog(folder / "nir.tif", nir, transform, EPSG, 0)
     write_cog(folder / "scl.tif", scl, twice_as_coarse(transform), EPSG, 0, overview_resampling="nearest")
@@ -109,3 +169,26 @@ def write_raster(path: Path, pixels: np.ndarray[Any, Any], transform: Affine = T
     """Any small raster."""
     write_cog(path, pixels, transform, epsg, 0, overview_resampling="nearest")
     return path
+
+
+def move_tile(archive: Path, target: Path, tile: str, metres: float) -> Path:
+    """An archive with all scenes of another, and the same ground again as another tile, whose grid lies further east.
+
+    What lies beyond the first tile's ground is forest in the second.
+    """
+    shutil.copytree(archive, target)
+    collection = target / COLLECTION_ID / "collection.json"
+    links = json.loads(collection.read_text())
+    for day in DAYS:
+        twin = item_id(day).replace("31TDK", tile)
+        folder = item_folder(target, twin)
+        shutil.copytree(folder_of(archive, day), folder)
+        document = json.loads((folder / f"{item_id(day)}.json").read_text().replace(item_id(day), twin))
+        (folder / f"{item_id(day)}.json").unlink()
+        document["properties"]["grid:code"] = f"MGRS-{tile}"
+        (folder / f"{twin}.json").write_text(json.dumps(document))
+        links["links"].append({"rel": "item", "href": f"./{twin}/{twin}.json", "type": "application/geo+json"})
+        transform = TRANSFORM @ Affine.translation(metres / 10, 0)
+        _write_rasters(folder, day, transform, int(metres) // 10)
+    collection.write_text(json.dumps(links))
+    return target

@@ -47,12 +47,21 @@ class FakeReader:
     def __init__(self, forest: Forest, broken: tuple[dt.date, Band] | None = None) -> None:
         self.forest, self.broken = forest, broken
         self.reads: Counter[tuple[Band, int, int]] = Counter()
+        self.rows_of_blocks = 4
+        #: Of each day's classification, how often each row was read.
+        self.classified: dict[dt.date, NDArray[np.int64]] = {}
         self._series: dict[dt.date, tuple[NDArray[Any], ...]] = {}
         self._lock = threading.Lock()
 
     @property
     def bytes_read(self) -> int:
         return sum(self.reads.values())
+
+    def block_rows(self, scene: Scene, band: Band) -> int:
+        return self.rows_of_blocks
+
+    def stop(self) -> None:
+        raise AssertionError("nothing is interrupted")
 
     def grid_of(self, scene: Scene, band: Band) -> Grid:
         return grid_of(self.forest.shape, self.forest.pixels_per_class if band is Band.SCL else 1)
@@ -62,6 +71,9 @@ class FakeReader:
             raise SceneReadError(scene.id, f"its {band} raster is damaged or cut short")
         with self._lock:
             self.reads[band, window.row_off, window.col_off] += 1
+            if band is Band.SCL:
+                rows = self.classified.setdefault(scene.day, np.zeros(grid_of(self.forest.shape, 1).shape[0], np.int64))
+                rows[window.row_off : window.row_off + window.height] += 1
             if scene.day not in self._series:
                 self._series[scene.day] = self.forest.bands(scene.day)
         layer = self._series[scene.day][list(Band).index(band)]

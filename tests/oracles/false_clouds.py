@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -69,11 +68,3 @@ def free_persistent_clouds(
         if near[blob].any() and near[blob].sum() >= min_persistent_share * blob.sum():
             out[blob] = bare
     return out, count, last_day
-
-
-def count_comparable(
-    expected: NDArray[np.float32], lowest: NDArray[np.float32], cells: NDArray[np.int64], stride: int
-) -> NDArray[np.int64]:
-    """Pixels of each cell, every so many, whose curve (dates, pixels) is high enough."""
-    parts = [slice(first, end, stride) for first, end in pairwise(cells)]
-    return np.stack([(expected[:, part] >= lowest[part]).sum(axis=1) for part in parts], axis=1)

@@ -106,6 +106,7 @@ def monitor(
     lowest: NDArray[np.float32],
     cells: NDArray[np.int64],
     quality: dict[str, NDArray[Any]],
+    days: NDArray[np.int16],
     intact_drop: float,
     dark_share: float,
     settled_lows: int,
@@ -113,7 +114,7 @@ def monitor(
     """The story of each pixel, told one by one.
 
     `expected` is the curve at each date and pixel; `quality` has usable, background, low_drop, convincing and nir_level
-    by date and cell.
+    by date and cell. Days are told, and brightness in hundredths.
     """
     dates, pixels = ndvi.shape
     cell_of = np.searchsorted(cells, np.arange(pixels), side="right") - 1
@@ -135,16 +136,17 @@ def monitor(
                 continue
             observed = np.float32(ndvi[date, pixel]) * np.float32(1e-4)
             drop = curve + quality["background"][date, cell] - observed
-            here = near_infrared[date, pixel] / quality["nir_level"][date, cell]
-            last_seen = date
+            per_hundredth = np.float32(1) / quality["nir_level"][date, cell] * np.float32(100)
+            here = near_infrared[date, pixel] * per_hundredth
+            last_seen = days[date]
             is_low, is_intact = drop >= quality["low_drop"][date, cell], drop < intact_drop
             if not lows and not is_low:
                 before += 1
                 if is_intact:
-                    last_intact, level = date, here
+                    last_intact, level = days[date], np.floor(np.clip(here + np.float32(0.5), 0, 255))
                 continue
             if not lows:
-                first_low = date
+                first_low = days[date]
             since += 1
             if is_low:
                 lows.append((curve + quality["background"][date, cell], observed))
@@ -152,7 +154,8 @@ def monitor(
             elif is_intact:
                 intact += 1
                 if intact >= len(lows) and len(lows) < settled_lows:
-                    before, last_intact, level = before + since, date, here
+                    before, last_intact = before + since, days[date]
+                    level = np.floor(np.clip(here + np.float32(0.5), 0, 255))
                     lows, intact, since, first_low = [], 0, 0, -1
         values = (len(lows), intact, before, since, alone, last_intact, first_low, last_seen)
         names = ("n_low", "n_intact", "n_before", "n_after", "alone", "last_intact", "first_low", "last_seen")
@@ -162,3 +165,26 @@ def monitor(
         told["after"][pixel] = sum(low[1] for low in lows)
         told["level"][pixel] = level
     return told
+
+
+def classify(
+    counts: NDArray[np.int16],
+    when: NDArray[np.int16],
+    sums: NDArray[np.float32],
+    inside: NDArray[np.bool_],
+    first_day: int,
+    first_told: int,
+    confirmations: int,
+    felling_drop: float,
+) -> tuple[NDArray[np.uint8], int]:
+    """State of each pixel (0 not forest, 1 intact, 2 provisional, 3 confirmed, 4 unobserved), how many are observed."""
+    n_low, convincing = counts[0], counts[4] == 1
+    last_intact, first_low, last_seen = when
+    seen = last_seen >= first_day
+    told = inside & (n_low > 0) & (last_intact >= 0) & (first_low >= first_told)
+    confirmed = told & (n_low >= confirmations)
+    drop = (sums[0] - sums[1]) / np.maximum(n_low, 1)
+    provisional = told & ~confirmed & convincing & (drop >= np.float32(felling_drop))
+    state = np.where(seen & (n_low == 0), 1, 4)
+    state[confirmed], state[provisional], state[~inside] = 3, 2, 0
+    return state.astype(np.uint8), int((seen & np.isin(state, (1, 2, 3))).sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from scripts import bench_bytes, bench_kills
 from scripts.bench import app
 from scripts.bench_figures import Figure
 from scripts.bench_kernels import by_kernel, by_numexpr, by_numpy, simulated_pair
 from tiles import kernels
+from tiles.catalog import open_catalogue
 
 
 def _run(tmp_path: Path, section: str, *options: str) -> tuple[str, list[dict[str, Any]]]:
@@ -107,3 +110,45 @@ def test_a_goal_is_met_or_not(goal: dict[str, Any], met: bool | None) -> None:
     figure = Figure("kernels", "a ratio", 2.5, **goal)
     assert figure.met is met
     assert ("NOT MET" in figure.line()) == (met is False)
+
+
+def test_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_bytes, "_DATES", 3)
+    _, figures = _run(tmp_path, "bytes")
+    totals, shares = _named(figures, "SIMULATED 256 px"), _named(figures, "  read, where")
+    assert len(totals) == 6
+    assert {figure["at_most"] for figure in shares} == {None, 0.35}
+    by_tile = [shares[start : start + 5] for start in range(0, 30, 5)]
+    for one in by_tile:
+        read = [figure["value"] for figure in one]
+        # The more of the forest must be clear, the less is read.
+        assert read == sorted(read, reverse=True)
+        assert 0 < read[0] <= 1
+        assert "observations lost 0.0%" in one[0]["note"]
+
+
+def test_cost_of_france() -> None:
+    hours, read = bench_bytes.cost_of_france(360, 2e9)
+    assert hours.value == pytest.approx(9.8)
+    assert read.value == pytest.approx(196)
+    assert (hours.unit, read.unit) == ("h", "GB")
+    assert "98 tiles" in hours.name
+
+
+def test_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The kills themselves are tested in test_kills.py: they take a minute here.
+    asked: list[Any] = []
+
+    def counted(command: list[str], data_dir: Path, kills: int, seed: int) -> bench_kills.Killed:
+        asked.append((command, data_dir, kills, seed))
+        return bench_kills.Killed(kills, kills - 1, 2.0)
+
+    monkeypatch.setattr(bench_kills, "kill_at_random", counted)
+    monkeypatch.setattr(bench_kills, "_SIDE_PX", 128)
+    (figure,) = _run(tmp_path, "kills")[1]
+    assert (figure["value"], figure["at_least"], figure["met"]) == (49, 50, False)
+    ((command, data_dir, kills, _),) = asked
+    assert kills == 50
+    assert not data_dir.exists()
+    found = open_catalogue(command[command.index("--catalog") + 1]).search(dt.date(2019, 7, 1), dt.date(2019, 7, 31))
+    assert {scene.tile for scene in found.scenes} == {"31TDK", "31TEK"}

@@ -129,7 +129,7 @@ def test_strips_join_without_a_seam(tmp_path: Path) -> None:
     ],
 )
 def test_senseless_parameters_are_refused(
-    tmp_path: Path, size_px: int, dates: list[date], shares: dict[str, float]
+    tmp_path: Path, size_px: int, dates: list[date], shares: dict[str, Any]
 ) -> None:
     with pytest.raises(ValueError, match="must be"):
         write_simulated_tile(tmp_path / "tile", size_px, dates, 1, **shares)

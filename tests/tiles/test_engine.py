@@ -23,12 +23,12 @@ from tests.fakes.forest import FELLED_NDVI, FOREST_NDVI, Forest, days_of
 from tests.fakes.reader import FakeReader, KeepingSink, grid_of, plan_of
 from tests.oracles import pixels as oracle
 from tiles import engine
-from tiles.change import EPOCH, NO_VALUE, PixelState
-from tiles.clear import CLEAR_CLASSES, OBSCURING_CLASSES
+from tiles.change import NO_VALUE, PixelState
+from tiles.clear import CLEAR_CLASSES, OBSCURING_CLASSES, ClearParams
 from tiles.engine import ChangeParams, Tally, forest_runs, make_change_map
 from tiles.errors import SceneReadError
 from tiles.monitor import MonitorParams
-from tiles.month import Month
+from tiles.month import Month, day_number
 from tiles.scene import Band
 from tiles.watch import WatchedArea
 
@@ -59,7 +59,7 @@ def _run(
 def _small_windows(monkeypatch: pytest.MonkeyPatch, side: int) -> dict[str, Any]:
     """Windows of this side, a cell each, each measured by its own pixels."""
     monkeypatch.setattr(engine, "WINDOW_PX", side)
-    return {"cell_px": side, "min_cell_px": 1, "min_window_px": 1, "stride": 1}
+    return {"cell_px": side, "min_cell_px": 1, "min_window_px": 1}
 
 
 def _as_drawn(forest: Forest, sink: KeepingSink, watched: NDArray[np.bool_] | None = None) -> None:
@@ -73,7 +73,7 @@ def _as_drawn(forest: Forest, sink: KeepingSink, watched: NDArray[np.bool_] | No
     # The hazy date is not counted among those that say something, and the reference has all of its own.
     np.testing.assert_array_equal(sink.band("n_clear_before"), np.where(felled, len(REFERENCE) + 17, NO_VALUE))
     for name, day in (("first_low", FELLED_ON), ("last_intact", MONITORED[17])):
-        np.testing.assert_array_equal(sink.band(name), np.where(felled, (day - EPOCH).days, NO_VALUE))
+        np.testing.assert_array_equal(sink.band(name), np.where(felled, day_number(day), NO_VALUE))
     # The noise drawn is 0.01 a pixel and day; six dates or more make a mean of it.
     for name, ndvi in (("ndvi_before", FOREST_NDVI), ("ndvi_after", FELLED_NDVI)):
         assert np.abs(sink.band(name)[felled] / 1e4 - ndvi).max() < 0.03
@@ -120,7 +120,7 @@ def test_a_grid_of_many_windows_gives_the_same_map_by_any_threads(
 
 def test_the_same_cells_give_the_same_map_in_small_windows_as_in_a_large_one(monkeypatch: pytest.MonkeyPatch) -> None:
     forest = dataclasses.replace(FOREST, shape=(61, 75), felled=(slice(29, 34), slice(27, 35)), noise=0.03)
-    params: dict[str, Any] = {"cell_px": 16, "min_cell_px": 1, "min_window_px": 1, "stride": 1}
+    params: dict[str, Any] = {"cell_px": 16, "min_cell_px": 1, "min_window_px": 1}
     large = _run(forest, 2, **params)[0]
     small = _run(forest, 2, **_small_windows(monkeypatch, 16))[0]
     np.testing.assert_array_equal(small.state, large.state)
@@ -291,3 +291,39 @@ def test_runs_list_each_watched_pixel_once_cell_after_cell(mask: NDArray[np.bool
     for (top, left), first, last in zip(corners, cells, cells[1:], strict=False):
         places = seen[top : top + cell_px, left : left + cell_px]
         assert sorted(places[places >= 0]) == list(range(first, last))
+
+
+@pytest.mark.parametrize("rows_of_blocks", [1, 4, 7, 64])
+@pytest.mark.parametrize("size", [1, 2])
+def test_no_row_of_a_classification_is_decoded_twice(
+    monkeypatch: pytest.MonkeyPatch, size: int, rows_of_blocks: int
+) -> None:
+    forest = dataclasses.replace(FOREST, shape=(61, 48), pixels_per_class=size)
+    reader = FakeReader(forest)
+    reader.rows_of_blocks = rows_of_blocks
+    monkeypatch.setattr(engine, "_HELD_SCENES", len(REFERENCE) + len(MONITORED))
+    _run(forest, 1, reader=reader, **_small_windows(monkeypatch, 16))
+    assert all(rows[: -(-61 // size)].tolist() == [1] * -(-61 // size) for rows in reader.classified.values())
+    assert len(reader.classified) == len(REFERENCE) + len(MONITORED)
+
+
+@pytest.mark.parametrize(("least", "left"), [(0.0, 0), (0.24, 0), (0.26, 1), (1.0, 1)])
+def test_a_date_with_little_clear_forest_is_as_clouded_over(least: float, left: int) -> None:
+    day = MONITORED[16]
+
+    class Gap(Forest):
+        """A quarter of the forest is clear on one date."""
+
+        def bands(self, at: dt.date) -> Any:
+            red, nir, scl = super().bands(at)
+            if at == day:
+                scl[:, 6:] = 9
+            return red, nir, scl
+
+    forest = Gap(**{field.name: getattr(FOREST, field.name) for field in dataclasses.fields(FOREST)})
+    plan, sink, reader = plan_of(forest, MONTH, REFERENCE, MONITORED), KeepingSink(forest.shape), FakeReader(forest)
+    params = ChangeParams(ClearParams(margin_m=0, least_clear_share=least))
+    tally = make_change_map(plan, WatchedArea().on(plan.grid), reader, sink, params, 2)
+    # Beside the cloudy date.
+    assert tally.bands_left == 1 + left
+    np.testing.assert_array_equal(sink.state == PixelState.CONFIRMED, forest.mask())

@@ -156,22 +156,6 @@ def test_memory_and_freed_pixels_are_those_of_the_twin(data: st.DataObject) -> N
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_comparable_pixels_are_counted_as_by_the_twin() -> None:
-    rng = np.random.default_rng(2)
-    coefficients = rng.normal(0.5, 0.3, (5, 999)).astype(np.float32)
-    lowest = np.where(rng.random(999) < 0.2, np.nan, rng.normal(0.6, 0.3, 999)).astype(np.float32)
-    design = np.abs(rng.normal(0, 0.5, (7, 5))).astype(np.float32)
-    cells = np.array([0, 400, 400, 999], np.int64)
-    counts = np.full((7, 3), -1, np.int64)
-    kernels.count_comparable(coefficients, lowest, design, cells, 4, counts)
-    expected = np.zeros((7, 999), np.float32)
-    for term in range(5):
-        expected += design[:, term, None] * coefficients[term]
-    # A pixel on the very limit may fall to either side by the order of a sum; no more than one a cell does here.
-    assert np.abs(counts - oracle.count_comparable(expected, lowest, cells, 4)).max() <= 1
-    assert counts[:, 1].sum() == 0 < counts[:, 0].min()
-
-
 # --- one date -------------------------------------------------------------------------------------------------------
 
 
@@ -324,7 +308,7 @@ def test_fair_weather_clouds_stay_masked_while_the_cut_below_is_freed() -> None:
     cloud[:, 137:151, 147:161] = False
     assert sum(int(_isolated(scl).sum()) for scl in scenes) > 10_000
     # Where one happens to come to lie upon another's place with no look at the forest in between.
-    assert clear[cloud].mean() < 0.01
+    assert clear[cloud].mean() < 0.005
     assert clear[2:, cut[0], cut[1]].mean() > 0.6
     assert np.array([_plain(scl) for scl in scenes])[:, cut[0], cut[1]].sum() == 0
 

@@ -74,3 +74,19 @@ def test_a_grid_names_itself_with_crs_size_and_pixel() -> None:
     assert str(GRID) == "EPSG:32631, 71 x 33 pixels of 10 m"
     named = Grid(CRS.from_proj4("+proj=laea +lat_0=50 +lon_0=9 +units=m"), GRID.transform, (1, 1))
     assert "1 x 1 pixels of 10 m" in str(named)
+
+
+@pytest.mark.parametrize(("grid", "margin"), [(GRID, 0), (ROTATED, 1)])
+def test_the_window_over_an_area_holds_it_and_no_more(grid: Grid, margin: int) -> None:
+    """The box around a pixel of a turned grid touches the pixels around."""
+    x, y = np.transpose([grid.transform @ corner for corner in ((7, 5), (8, 5), (7, 6), (8, 6))])
+    found = grid.window_over((x.min(), y.min(), x.max(), y.max()))
+    assert found == Window(7 - margin, 5 - margin, 1 + 2 * margin, 1 + 2 * margin)
+
+
+def test_the_window_over_an_area_ends_with_the_grid() -> None:
+    left, _, _, top = GRID.bounds
+    assert GRID.window_over((left - 500, top - 15, left + 25, top + 500)) == Window(0, 0, 3, 2)
+    assert GRID.window_over((left - 500, top - 15, left, top)) is None
+    assert GRID.window_over((float("nan"),) * 4) is None
+    assert GRID.window_over((float("inf"),) * 4) is None

@@ -110,8 +110,9 @@ def test_gathered_ndvi_is_that_of_the_watched_pixels(data: st.DataObject, size: 
     np.testing.assert_array_equal(back[mask] == kernels.MISSING, expected[mask] == kernels.MISSING)
     assert (np.abs(back[mask].astype(int) - expected[mask]) <= 1).all()
     if keep_nir:
+        seen = mask & (back != kernels.MISSING)
         kernels.scatter(level, runs, back)
-        np.testing.assert_array_equal(back[mask], np.minimum(nir[mask].astype(int) + offset, 32_767))
+        np.testing.assert_array_equal(back[seen], np.minimum(nir[seen].astype(int) + offset, 32_767))
 
 
 @quick
@@ -180,8 +181,8 @@ def test_fit_that_dates_do_not_determine_is_none() -> None:
 
 
 @quick
-@given(st.integers(0, 2**32 - 1), st.sampled_from([0, 1, 5, 33]))
-def test_monitoring_tells_the_same_story_as_its_twin(seed: int, pixels: int) -> None:
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0, 1, 5, 33]), st.sampled_from([1, 3, 5]))
+def test_monitoring_tells_the_same_story_as_its_twin(seed: int, pixels: int, terms: int) -> None:
     rng = np.random.default_rng(seed)
     dates = int(rng.integers(1, 14))
     cells = np.array([0, pixels // 3, pixels // 3, pixels], np.int64)
@@ -189,11 +190,11 @@ def test_monitoring_tells_the_same_story_as_its_twin(seed: int, pixels: int) -> 
         np.array([kernels.MISSING, 3000, 6000, 7000, 7600, 8000, 10_000, -10_000], np.int16), (dates, pixels)
     )
     nir = rng.integers(500, 4500, (dates, pixels)).astype(np.int16)
-    coefficients = np.full((3, pixels), np.nan, np.float32)
-    coefficients[:, rng.random(pixels) < 0.9] = np.array([[0.8], [0.05], [-0.02]], np.float32)
-    design = rng.normal(size=(dates, 3)).astype(np.float32)
+    known = rng.random(pixels) < 0.9
+    codes = np.where(known, np.array([75, 12, -5, 3, -2])[:terms, None], 0).astype(np.int8)
+    lowest = np.where(known, 175, 255).astype(np.uint8)
+    design = rng.normal(size=(dates, terms)).astype(np.float32)
     design[:, 0] = 1
-    lowest = np.full(pixels, 0.7, np.float32)
     shape = (dates, 3)
     quality: dict[str, NDArray[Any]] = {
         "usable": rng.random(shape) < 0.9,
@@ -205,25 +206,26 @@ def test_monitoring_tells_the_same_story_as_its_twin(seed: int, pixels: int) -> 
     counts, when, sums = (
         np.zeros((5, pixels), np.int16),
         np.full((3, pixels), -1, np.int16),
-        np.zeros((3, pixels), np.float32),
+        np.zeros((2, pixels), np.float32),
     )
+    brightness, days = np.zeros(pixels, np.uint8), (17_000 + 5 * np.arange(dates)).astype(np.int16)
     kernels.monitor(
-        ndvi, nir, coefficients, lowest, design, cells, quality["usable"], quality["background"],
-        quality["low_drop"], 0.08, quality["convincing"], quality["nir_level"], 0.9, 3,
-        counts, when, sums,
+        ndvi, nir, codes, lowest, design, cells, quality["usable"], quality["background"],
+        quality["low_drop"], 0.08, quality["convincing"], quality["nir_level"], 0.9, 3, days,
+        counts, when, sums, brightness,
     )  # fmt: skip
-    expected = np.zeros((dates, pixels), np.float32)
-    for term in range(3):
-        expected += design[:, term, None] * coefficients[term]
-    told = oracle.monitor(ndvi, nir, expected, lowest, cells, quality, 0.08, 0.9, 3)
-    for name, values in zip(("n_low", "n_intact", "n_before", "n_after"), counts, strict=False):
+    expected = (0.004 * (design @ codes.astype(np.float64)) + 0.5).astype(np.float32)
+    told = oracle.monitor(ndvi, nir, expected, lowest * np.float32(0.004), cells, quality, days, 0.08, 0.9, 3)
+    everywhere = {"n_low": counts[0], "n_before": counts[2], "last_intact": when[0], "last_seen": when[2]}
+    suspected = told["n_low"] > 0
+    of_suspicions = {"n_intact": counts[1], "n_after": counts[3], "alone": counts[4], "first_low": when[1]}
+    for name, values in everywhere.items():
         np.testing.assert_array_equal(values, told[name], err_msg=name)
-    np.testing.assert_array_equal(counts[4][told["n_low"] > 0], told["alone"][told["n_low"] > 0])
-    for name, values in zip(("last_intact", "first_low", "last_seen"), when, strict=True):
-        np.testing.assert_array_equal(values, told[name], err_msg=name)
-    np.testing.assert_allclose(sums[0], told["before"], atol=1e-5)
-    np.testing.assert_allclose(sums[1], told["after"], atol=1e-5)
-    np.testing.assert_allclose(sums[2], told["level"], rtol=1e-5)
+    for name, values in of_suspicions.items():
+        np.testing.assert_array_equal(values[suspected], told[name][suspected], err_msg=name)
+    np.testing.assert_allclose(sums[0][suspected], told["before"][suspected], atol=1e-5)
+    np.testing.assert_allclose(sums[1][suspected], told["after"][suspected], atol=1e-5)
+    np.testing.assert_array_equal(brightness, told["level"])
 
 
 def test_histograms_count_each_clear_forest_pixel_once() -> None:
@@ -231,14 +233,14 @@ def test_histograms_count_each_clear_forest_pixel_once() -> None:
     ndvi = rng.integers(-10_000, 10_001, (3, 1000)).astype(np.int16)
     ndvi[:, ::7] = kernels.MISSING
     nir = rng.integers(-500, 12_000, (3, 1000)).astype(np.int16)
-    coefficients = np.full((1, 1000), 0.8, np.float32)
-    lowest = np.where(np.arange(1000) < 900, np.float32(0.6), np.float32(np.nan))
+    codes = np.full((1, 1000), 75, np.int8)
+    lowest = np.where(np.arange(1000) < 900, 150, 255).astype(np.uint8)
     cells = np.array([0, 400, 1000], np.int64)
     for stride in (1, 4):
         anomalies = np.zeros((3, 2, kernels.HISTOGRAM_BINS), np.int64)
         levels = np.zeros((3, 2, kernels.NIR_BINS), np.int64)
         kernels.anomaly_histograms(
-            ndvi, nir, coefficients, lowest, np.ones((3, 1), np.float32), cells, stride, anomalies, levels
+            ndvi, nir, codes, lowest, np.ones((3, 1), np.float32), cells, np.full(2, stride), anomalies, levels
         )
         for cell, part in enumerate((slice(0, 400, stride), slice(400, 900, stride))):
             seen = ndvi[:, part] != kernels.MISSING
@@ -250,3 +252,31 @@ def test_histograms_count_each_clear_forest_pixel_once() -> None:
                 counted = np.histogram(values, edges)[0].cumsum()
                 # A value on the edge of a bin may fall to either side of it in single precision.
                 assert np.abs(counted - anomalies[date, cell].cumsum()).max() <= 3
+
+
+@quick
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0, 1, 7, 64]))
+def test_states_are_those_of_its_twin(seed: int, pixels: int) -> None:
+    rng = np.random.default_rng(seed)
+    counts = rng.integers(0, 4, (5, pixels)).astype(np.int16)
+    counts[4] = rng.random(pixels) < 0.5
+    when = rng.choice(np.array([-1, 90, 100, 110, 120], np.int16), (3, pixels))
+    sums = rng.uniform(0, 2, (2, pixels)).astype(np.float32)
+    inside = rng.random(pixels) < 0.8
+    out = np.empty(pixels, np.uint8)
+    observed = kernels.classify(counts, when, sums, inside, 110, 100, 2, 0.2, out)
+    states, expected_observed = oracle.classify(counts, when, sums, inside, 110, 100, 2, 0.2)
+    np.testing.assert_array_equal(out, states)
+    assert observed == expected_observed
+
+
+@quick
+@given(
+    hnp.arrays(np.uint8, (7, 9), elements=st.integers(0, 1)), hnp.arrays(np.uint8, (7, 9), elements=st.integers(0, 1))
+)
+def test_the_common_box_holds_all_that_two_masks_share_and_no_more(
+    mask: NDArray[np.uint8], other: NDArray[np.uint8]
+) -> None:
+    rows, cols = np.nonzero(mask & other)
+    expected = (rows.min(), rows.max() + 1, cols.min(), cols.max() + 1) if rows.size else (0, 0, 0, 0)
+    assert kernels.common_box(mask, other) == expected

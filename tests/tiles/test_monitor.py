@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 
 from tiles import kernels
 from tiles.errors import InvalidParameterError
-from tiles.monitor import DateQuality, Monitored, MonitorParams, date_quality, follow
-from tiles.reference import Reference, ReferenceParams, design_matrix, fit_reference
+from tiles.monitor import DateQuality, MonitorParams, PixelMemory, date_quality, follow
+from tiles.month import day_number
+from tiles.reference import CodedReference, Reference, ReferenceParams, decode, design_matrix, encode, fit_reference
 
 PARAMS = MonitorParams()
 FOREST, NIR = 0.8, 3000
@@ -36,6 +38,10 @@ def _series(pixels: int = PIXELS, noise: float = 0.01, days: int = len(DAYS)) ->
     return ndvi, np.full((days, pixels), NIR, np.int16)
 
 
+def _coded(reference: Reference) -> CodedReference:
+    return encode(reference.coefficients, reference.lowest, reference.count)
+
+
 def _stored(ndvi: NDArray[Any]) -> NDArray[np.int16]:
     return np.where(np.isnan(ndvi), kernels.MISSING, np.rint(1e4 * np.nan_to_num(ndvi))).astype(np.int16)
 
@@ -46,12 +52,23 @@ def _cells(*ends: int) -> NDArray[np.int64]:
 
 def _quality(ndvi: NDArray[Any], nir: NDArray[Any], cells: NDArray[Any], params: MonitorParams = PARAMS) -> DateQuality:
     design = design_matrix(DAYS[: len(ndvi)], 2).astype(np.float32)
-    return date_quality(_stored(ndvi), nir, design, cells, _reference(ndvi.shape[1]), params)
+    return date_quality(_stored(ndvi), nir, design, cells, _coded(_reference(ndvi.shape[1])), params)
 
 
-def _follow(ndvi: NDArray[Any], nir: NDArray[Any], reference: Reference | None = None) -> Monitored:
+def _follow(
+    ndvi: NDArray[Any], nir: NDArray[Any], reference: Reference | None = None, days: list[dt.date] = DAYS
+) -> PixelMemory:
     pixels = ndvi.shape[1]
-    return follow(_stored(ndvi), nir, DAYS[: len(ndvi)], _cells(pixels), reference or _reference(pixels), PARAMS)
+    memory = PixelMemory.blank(pixels)
+    follow(
+        _stored(ndvi), nir, days[: len(ndvi)], _cells(pixels), _coded(reference or _reference(pixels)), memory, PARAMS
+    )
+    return memory
+
+
+def _ndvi_of_lows(memory: PixelMemory, part: slice) -> NDArray[np.float32]:
+    """Mean over the lows, expected and observed."""
+    return np.asarray(memory.sums[:, part] / memory.n_low[part])
 
 
 def test_a_clear_date_is_usable_convincing_and_its_numbers_are_those_of_the_forest() -> None:
@@ -143,17 +160,16 @@ def _felled_since(date: int, darker: float = 0.7) -> tuple[NDArray[Any], NDArray
 def test_a_felling_is_dated_between_the_last_intact_and_the_first_low_and_measured() -> None:
     told = _follow(*_felled_since(3))
     felled, rest = slice(0, 20), slice(20, None)
-    assert (told.last_intact[felled] == 2).all()
-    assert (told.first_low[felled] == 3).all()
+    assert (told.last_intact[felled] == day_number(DAYS[2])).all()
+    assert (told.first_low[felled] == day_number(DAYS[3])).all()
     assert (told.n_low[felled] == 5).all()
     assert (told.n_before[felled] == 3).all()
     assert (told.n_after[felled] == 5).all()
-    np.testing.assert_allclose(told.ndvi_before[felled], FOREST, atol=0.005)
-    np.testing.assert_allclose(told.ndvi_after[felled], FOREST - 0.4, atol=0.02)
+    before, after = _ndvi_of_lows(told, felled)
+    np.testing.assert_allclose(before, FOREST, atol=0.005)
+    np.testing.assert_allclose(after, FOREST - 0.4, atol=0.02)
     assert (told.n_low[rest] == 0).all()
-    assert (told.first_low[rest] == -1).all()
-    assert (told.last_seen == len(DAYS) - 1).all()
-    assert np.isnan(told.ndvi_before[rest]).all()
+    assert (told.last_seen == day_number(DAYS[-1])).all()
 
 
 def test_what_all_the_forest_does_is_no_loss_and_hides_none() -> None:
@@ -162,7 +178,7 @@ def test_what_all_the_forest_does_is_no_loss_and_hides_none() -> None:
     told = _follow(ndvi, nir)
     assert (told.n_low[:20] == 5).all()
     assert (told.n_low[20:] == 0).all()
-    np.testing.assert_allclose(told.ndvi_before[:20], FOREST - 0.13, atol=0.005)
+    np.testing.assert_allclose(_ndvi_of_lows(told, slice(20))[0], FOREST - 0.13, atol=0.005)
 
 
 @pytest.mark.parametrize("date", [1, 3, 5, 7])
@@ -173,7 +189,7 @@ def test_one_hazy_date_that_passes_as_clear_makes_no_loss_and_hides_none(date: i
     without, told = _follow(*clear), _follow(*hazy)
     assert (told.n_low[20:] == 0).all()
     assert (told.n_low[:20] == without.n_low[:20] - (date >= 3)).all()
-    assert (told.first_low[:20] == (4 if date == 3 else 3)).all()
+    assert (told.first_low[:20] == day_number(DAYS[4 if date == 3 else 3])).all()
 
 
 @pytest.mark.parametrize(("darker", "convincing"), [(0.7, True), (0.89, True), (0.95, False), (1.3, False)])
@@ -196,10 +212,10 @@ def test_as_many_intact_dates_as_lows_close_a_suspicion() -> None:
     ndvi[5:, :20] += 0.4
     closed = _follow(ndvi[:7], nir[:7])
     assert (closed.n_low[:20] == 0).all()
-    assert (closed.last_intact[:20] == 6).all()
+    assert (closed.last_intact[:20] == day_number(DAYS[6])).all()
     still_open = _follow(ndvi[:6], nir[:6])
     assert (still_open.n_low[:20] == 2).all()
-    assert (still_open.last_intact[:20] == 2).all()
+    assert (still_open.last_intact[:20] == day_number(DAYS[2])).all()
 
 
 def test_dates_without_leaves_say_nothing() -> None:
@@ -211,10 +227,10 @@ def test_dates_without_leaves_say_nothing() -> None:
     ndvi = np.repeat(curve[:, None], PIXELS, axis=1)
     ndvi[:3, :20] -= 0.3
     nir = np.full(ndvi.shape, NIR, np.int16)
-    told = follow(_stored(ndvi), nir, days, _cells(PIXELS), reference, PARAMS)
+    told = _follow(ndvi, nir, reference, days)
     assert (told.n_low == 0).all()
     assert (told.n_before == 2).all()
-    assert (told.last_intact == 4).all()
+    assert (told.last_intact == day_number(days[4])).all()
 
 
 def test_pixels_without_a_reference_are_never_seen() -> None:
@@ -238,16 +254,36 @@ def test_the_last_intact_date_is_before_the_first_low_whatever_happened(seed: in
     suspected = told.n_low > 0
     assert (told.last_intact < told.first_low)[suspected].all()
     assert (told.first_low <= told.last_seen)[suspected].all()
-    assert (told.first_low[~suspected] == -1).all()
-    assert (told.n_low <= told.n_after).all()
-    drop = told.ndvi_before - told.ndvi_after
-    assert (drop[suspected] >= PARAMS.low_drop - 1e-5).all()
+    assert (told.n_low <= told.n_after)[suspected].all()
+    drop = (told.sums[0] - told.sums[1])[suspected] / told.n_low[suspected]
+    assert (drop >= PARAMS.low_drop - 1e-5).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.lists(st.integers(0, len(DAYS)), max_size=4))
+def test_dates_followed_in_parts_tell_the_same_as_all_at_once(seed: int, cuts: list[int]) -> None:
+    rng = np.random.default_rng(seed)
+    ndvi = FOREST + rng.normal(0, 0.02, (len(DAYS), 2000)) - rng.choice([0, 0.3], (len(DAYS), 2000), p=[0.92, 0.08])
+    ndvi[rng.random(ndvi.shape) < 0.3] = np.nan
+    nir = rng.integers(1500, 4000, ndvi.shape).astype(np.int16)
+    reference, cells = _coded(_reference(2000)), _cells(700, 2000)
+    whole, parts = PixelMemory.blank(2000), PixelMemory.blank(2000)
+    follow(_stored(ndvi), nir, DAYS, cells, reference, whole, PARAMS)
+    ends = sorted({0, len(DAYS), *cuts})
+    for start, end in itertools.pairwise(ends):
+        follow(_stored(ndvi[start:end]), nir[start:end], DAYS[start:end], cells, reference, parts, PARAMS)
+    assert (whole.n_low > 0).any()
+    open_ones = whole.n_low > 0
+    for name in ("n_low", "n_before", "last_intact", "last_seen", "brightness"):
+        np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name), err_msg=name)
+    for name in ("counts", "when", "sums"):
+        np.testing.assert_array_equal(getattr(parts, name)[:, open_ones], getattr(whole, name)[:, open_ones])
 
 
 @pytest.mark.parametrize(
     "wrong",
     [{"intact_drop": 0.12}, {"low_drop": 0.2}, {"felling_drop": 1.0}, {"confirmations": 0}, {"window_months": 0},
-     {"stride": 0}, {"cell_px": 0}],
+     {"sample_px": 0}, {"cell_px": 0}],
 )  # fmt: skip
 def test_parameters_that_contradict_each_other_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidParameterError):
@@ -266,7 +302,7 @@ def test_a_reference_follows_the_season_and_leaves_haze_out() -> None:
     ndvi = np.repeat(truth[:, None], 3, axis=1)
     ndvi[::9, 1] -= 0.3
     ndvi[:, 2] = np.where(np.arange(80) % 9 == 0, ndvi[:, 2], np.nan)
-    reference = fit_reference(_stored(ndvi), days, ReferenceParams())
+    reference = decode(fit_reference(_stored(ndvi), days, ReferenceParams()))
     fitted = design_matrix(days, 2) @ reference.coefficients
     np.testing.assert_allclose(fitted[:, 0], truth, atol=0.01)
     np.testing.assert_allclose(fitted[:, 1], truth, atol=0.02)
@@ -276,14 +312,24 @@ def test_a_reference_follows_the_season_and_leaves_haze_out() -> None:
     assert np.isnan(reference.lowest[2])
 
 
-@pytest.mark.parametrize(("seen", "usable"), [(0, False), (400, False), (799, False), (801, True), (4000, True)])
-def test_a_date_that_glimpses_a_forest_through_cloud_says_nothing(seen: int, usable: bool) -> None:
-    ndvi, nir = _series(days=2)
-    ndvi[1, seen:] = np.nan
-    params = MonitorParams(stride=1)
-    assert _quality(ndvi, nir, _cells(PIXELS), params).usable[:, 0].tolist() == [True, usable]
+def test_a_reference_is_kept_to_two_thousandths_of_ndvi() -> None:
+    rng = np.random.default_rng(5)
+    coefficients = rng.normal([[0.75], [0.1], [0.05], [0.02], [0.02]], 0.05, (5, 500)).astype(np.float32)
+    lowest = rng.uniform(0.6, 0.9, 500).astype(np.float32)
+    count = rng.integers(10, 400, 500).astype(np.int16)
+    coded = encode(coefficients, lowest, count)
+    kept = decode(coded)
+    assert np.abs(kept.coefficients - coefficients).max() <= 0.002 + 1e-6
+    assert ((kept.lowest >= lowest - 1e-4) & (kept.lowest < lowest + 0.004 + 1e-6)).all()
+    np.testing.assert_array_equal(kept.count, np.minimum(count, 255))
+    again = encode(kept.coefficients, kept.lowest, kept.count)
+    for name, codes in vars(coded).items():
+        np.testing.assert_array_equal(getattr(again, name), codes, err_msg=name)
 
 
-def test_a_small_wood_that_is_seen_whole_speaks() -> None:
-    ndvi, nir = _series(pixels=300)
-    assert _quality(ndvi, nir, _cells(300)).usable.all()
+@pytest.mark.parametrize("odd", [np.nan, 1.6, -0.7])
+def test_a_curve_that_no_forest_has_is_no_reference(odd: float) -> None:
+    coefficients = np.array([[0.8, odd, 0.8], [0.1, 0.1, odd], [0.0, 0.0, 0.0]], np.float32)
+    kept = decode(encode(coefficients, np.full(3, 0.7, np.float32), np.full(3, 20, np.int16)))
+    assert np.isnan(kept.coefficients).any(axis=0).tolist() == [False, True, True]
+    assert np.isnan(kept.lowest).tolist() == [False, True, True]

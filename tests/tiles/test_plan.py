@@ -5,9 +5,13 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import re
+from typing import Any
 
+import numpy as np
 import pytest
 from affine import Affine
+from numpy.typing import NDArray
+from rasterio.windows import Window
 
 from tests.fakes.forest import Forest
 from tests.fakes.reader import FakeReader, grid_of, scene_on
@@ -16,7 +20,7 @@ from tiles.engine import ChangeParams, TilePlan
 from tiles.errors import GridError, NoSceneError, SceneReadError
 from tiles.grid import Grid
 from tiles.month import Month
-from tiles.plan import first_month_needed, plan_tile
+from tiles.plan import clearest, first_month_needed, plan_tile
 from tiles.scene import Band, Scene
 
 MONTH = Month(2019, 7)
@@ -35,6 +39,12 @@ class Grids(FakeReader):
     def __init__(self, told: dict[tuple[str, Band], Grid | SceneReadError] | None = None) -> None:
         super().__init__(Forest(shape=SHAPE))
         self.told = told or {}
+
+    def block_rows(self, scene: Scene, band: Band) -> int:
+        return 16
+
+    def stop(self) -> None:
+        raise AssertionError("nothing is interrupted")
 
     def grid_of(self, scene: Scene, band: Band) -> Grid:
         told = self.told.get((scene.id, band), super().grid_of(scene, band))
@@ -65,7 +75,6 @@ def test_scenes_are_split_where_the_months_that_are_followed_begin() -> None:
     assert plan.reference == tuple(FIVE[:2])
     assert plan.monitored == tuple(FIVE[2:])
     assert plan.scenes == tuple(FIVE)
-    assert plan.days == [scene.day for scene in FIVE]
     assert plan.grid == grid_of(SHAPE)
     assert plan.pixels_per_class == 2
     assert skipped == []
@@ -80,7 +89,7 @@ def test_a_scene_on_another_grid_is_left_out_and_both_grids_are_named() -> None:
     assert plan.scenes == tuple(FIVE[1:])
     assert [left.id for left in skipped] == [FIVE[0].id]
     assert "is not that of the tile's other scenes" in skipped[0].reason
-    assert not skipped[0].usable
+    assert not skipped[0].superseded
 
 
 def test_the_grid_of_most_scenes_wins_even_against_the_oldest_ones() -> None:
@@ -118,7 +127,7 @@ def test_a_scene_whose_rasters_do_not_fit_together_is_left_out(
     assert FIVE[1] not in plan.scenes
     assert left.id == FIVE[1].id
     assert re.search(said, left.reason)
-    assert not left.usable
+    assert not left.superseded
 
 
 def test_the_classification_of_most_scenes_wins_even_against_the_oldest_one() -> None:
@@ -150,3 +159,100 @@ def test_when_no_scene_can_be_read_there_is_no_scene() -> None:
     broken = {(scene.id, Band.RED): SceneReadError(scene.id, "its red raster cannot be opened") for scene in FIVE}
     with pytest.raises(NoSceneError, match="no scene that can be read"):
         _plan(FIVE, Grids({**broken}))
+
+
+def _pass(day: dt.date, *names: str, alternatives: tuple[str, ...] = ()) -> Scene:
+    """A scene of several products."""
+    first, *parts = (scene_on(day, scene_id=name) for name in names)
+    others = tuple(scene_on(day, scene_id=name) for name in alternatives)
+    return dataclasses.replace(first, parts=tuple(parts), alternatives=others)
+
+
+def _members(plan: TilePlan) -> list[list[str]]:
+    return [[product.id for product in scene.members] for scene in plan.scenes]
+
+
+def test_a_part_on_another_grid_is_left_out_and_the_rest_of_its_pass_is_read() -> None:
+    scene = _pass(FIVE[4].day, "c", "b", "a")
+    plan, (left,) = _plan([*FIVE[:4], scene], Grids.with_scenes_moved(scene.parts[0]))
+    assert _members(plan)[4] == ["c", "a"]
+    assert left.id == "b"
+    assert "is not that of the tile's other scenes" in left.reason
+
+
+@pytest.mark.parametrize("said", ["its grid .* is not that of", "its nir raster cannot be opened"])
+def test_where_the_preferred_product_cannot_serve_the_alternative_is_read_and_both_are_named(said: str) -> None:
+    scene = _pass(FIVE[4].day, "new", alternatives=("old",))
+    # Without a footprint, what it stood in for is unknown: it is read as the one product.
+    reader = Grids.with_scenes_moved(scene)
+    if "opened" in said:
+        reader = Grids({("new", Band.NIR): SceneReadError("new", "its nir raster cannot be opened")})
+    plan, (left,) = _plan([*FIVE[:4], scene], reader)
+    assert _members(plan)[4] == ["old"]
+    assert left.id == "new"
+    assert re.fullmatch(rf"{said}.*; in its place old is read", left.reason)
+
+
+class Coded(Grids):
+    """The same forest: 1000 more in every band of the scenes with these names; counts what is read of each."""
+
+    def __init__(self, shifted: dict[str, int], broken_red: str = "") -> None:
+        super().__init__()
+        self.shifted, self.broken_red = shifted, broken_red
+        self.read_of: list[str] = []
+
+    def read(self, scene: Scene, band: Band, window: Window, out: NDArray[Any]) -> None:
+        self.read_of.append(scene.id)
+        if (scene.id, band) == (self.broken_red, Band.RED):
+            raise SceneReadError(scene.id, "its red raster is damaged or cut short")
+        super().read(scene, band, window, out)
+        if band is not Band.SCL:
+            out += np.uint16(self.shifted.get(scene.id, 0))
+
+
+def _undecided(scene: Scene) -> Scene:
+    parts = tuple(dataclasses.replace(part, dn_offset=None) for part in scene.parts)
+    return dataclasses.replace(scene, dn_offset=None, parts=parts)
+
+
+def test_offsets_that_the_items_do_not_tell_are_decided_from_pixels_and_recorded() -> None:
+    scenes = [*FIVE[:3], _undecided(FIVE[3]), _undecided(_pass(FIVE[4].day, "a", "b"))]
+    reader = Coded({FIVE[3].id: 1000, "b": 1000})
+    plan, skipped = _plan(scenes, reader)
+    assert skipped == []
+    products = [product for scene in plan.scenes for product in scene.members]
+    assert [product.dn_offset for product in products] == [0, 0, 0, -1000, 0, -1000]
+    # Those whose items tell are not looked at.
+    assert set(reader.read_of) == {FIVE[3].id, "a", "b"}
+    evidence = [product.offset_evidence for product in products]
+    assert evidence[:3] == [None] * 3
+    assert re.match(r"offset -1000 decided from pixels: p1 = 1[23]\d\d over \d+ pixels", evidence[3] or "")
+    assert re.match(r"offset 0 decided from pixels: p1 = [23]\d\d over", evidence[4] or "")
+
+
+def test_a_scene_whose_pixels_do_not_tell_either_is_set_aside_with_the_figure() -> None:
+    plan, (left,) = _plan([*FIVE[:4], _undecided(FIVE[4])], Coded({FIVE[4].id: 500}))
+    assert plan.scenes == tuple(FIVE[:4])
+    assert left.id == FIVE[4].id
+    assert re.search(
+        r"pixels do not tell \(p1 = 7\d\d over \d+ pixels of vegetation in red\); it is set aside", left.reason
+    )
+    assert not left.superseded
+
+
+def test_a_scene_that_breaks_while_its_offset_is_sought_is_left_out_as_unreadable() -> None:
+    plan, (left,) = _plan([*FIVE[:4], _undecided(FIVE[4])], Coded({}, broken_red=FIVE[4].id))
+    assert plan.scenes == tuple(FIVE[:4])
+    assert left.reason == "its red raster is damaged or cut short"
+
+
+def test_the_clearest_scenes_of_each_month_are_kept_and_those_of_unknown_cloud() -> None:
+    clouds = {1: 0.9, 6: 0.1, 11: None, 16: 0.4, 21: 0.1}
+    scenes = [
+        dataclasses.replace(scene_on(dt.date(2019, month, day)), cloud_share=cloud)
+        for month in (5, 6)
+        for day, cloud in clouds.items()
+    ]
+    for per_month, days in ((0, [11]), (1, [6, 11]), (2, [6, 11, 21]), (9, [1, 6, 11, 16, 21])):
+        kept = clearest(scenes[::-1], per_month)
+        assert [(scene.day.month, scene.day.day) for scene in kept] == [(m, d) for m in (5, 6) for d in days]

@@ -88,7 +88,7 @@ def test_of_two_processings_of_a_pass_the_newest_is_kept_and_the_other_named(
         assert [scene.id for scene in found.scenes] == ["S2A_31TDK_20190722_1_L2A"]
         (left,) = found.skipped
         assert left.id == "S2A_31TDK_20190722_0_L2A"
-        assert left.usable
+        assert left.superseded
         assert "S2A_31TDK_20190722_1_L2A" in left.reason
 
 
@@ -104,10 +104,12 @@ def test_other_tiles_and_other_passes_are_other_scenes() -> None:
     assert found.skipped == ()
 
 
-def test_when_the_newest_processing_is_undecidable_the_older_one_is_read() -> None:
-    found = gather(_twice({}, {"earthsearch:boa_offset_applied": False}))
+def test_when_the_newest_processing_cannot_serve_the_older_one_is_read() -> None:
+    first, second = _twice({}, {})
+    del second.assets["scl"]
+    found = gather([first, second])
     assert [scene.id for scene in found.scenes] == ["S2A_31TDK_20190722_0_L2A"]
-    assert [(left.id, left.usable) for left in found.skipped] == [("S2A_31TDK_20190722_1_L2A", False)]
+    assert [(left.id, left.superseded) for left in found.skipped] == [("S2A_31TDK_20190722_1_L2A", False)]
 
 
 @given(st.permutations(range(6)))
@@ -121,14 +123,15 @@ def test_real_items_become_scenes_once_a_pass(shared_data: Path) -> None:
     items = [pystac.Item.from_dict(json.loads(file.read_text())) for file in (shared_data / "stac").glob("*.json")]
     found = gather(items)
     left = {skipped.id: skipped for skipped in found.skipped}
-    assert {left_id for left_id, skipped in left.items() if not skipped.usable} == {"S2B_33TWN_20220226_0_L2A"}
+    assert all(skipped.superseded for skipped in left.values())
     kept = {scene.id: scene for scene in found.scenes}
     for name in ("S2A_32TMT_20200302", "S2A_32TMT_20200305", "S2A_32UNU_20200305"):
         assert kept[f"{name}_1_L2A"].baseline == "05.00"
-        assert left[f"{name}_0_L2A"].usable
+        assert left[f"{name}_0_L2A"].superseded
     # The same pass of 32TMT from Copernicus and from Planetary Computer: one observation.
     assert [scene.baseline for scene in found.scenes if (scene.tile, scene.day) == ("32TMT", dt.date(2020, 7, 5))] == [
         "05.00"
     ]
+    assert [scene.id for scene in found.scenes if scene.dn_offset is None] == ["S2B_33TWN_20220226_0_L2A"]
     assert len(kept) + len(left) == len(items) == 19
     assert all(scene.hrefs[band] for scene in found.scenes for band in Band)

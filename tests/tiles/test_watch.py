@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,9 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.windows import Window
 
-from tiles.errors import AreaError
+from tiles.errors import AreaError, OutputError
 from tiles.grid import Grid
-from tiles.watch import WatchedArea
+from tiles.watch import WatchedArea, write_forest
 
 UTM = CRS.from_epsg(32631)
 LEFT, TOP = 499_900, 5_000_000
@@ -205,3 +206,21 @@ def test_pixels_that_a_raster_masks_itself_are_no_forest(tmp_path: Path, pixel_m
         target.write(values, 1)
         target.write_mask(shown)
     np.testing.assert_array_equal(_mask(path), ~_drawn((2 * size, 6 * size, 2 * size, 4 * size)))
+
+
+def test_a_mask_that_the_disk_does_not_take_whole_is_refused(tmp_path: Path) -> None:
+    speckles = np.random.default_rng(1).random((512, 512)) < 0.5
+    path = _raster(tmp_path / "speckles.tif", speckles.astype(np.uint8), Affine(10, 0, LEFT, 0, -10, TOP))
+    grid = Grid(UTM, Affine(10, 0, LEFT, 0, -10, TOP), (512, 512))
+    watched = WatchedArea(forest_raster=path).on(grid)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # A file that may not grow is what a full disk is to GDAL.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, before[1]))
+    try:
+        with pytest.raises(OutputError, match="make room"):
+            write_forest(watched, grid, tmp_path / "forest.tif")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    write_forest(watched, grid, tmp_path / "forest.tif")
+    with rasterio.open(tmp_path / "forest.tif") as kept:
+        np.testing.assert_array_equal(kept.read(1) == 1, speckles)

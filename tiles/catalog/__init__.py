@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from tiles.catalog._protocol import Catalogue, Found, SkippedScene
+from tiles.catalog.archives import ARCHIVES, Archive, Credentials, open_catalogue
+from tiles.catalog.safe import SafeCatalogue
+from tiles.catalog.stac_api import StacApiCatalogue
 from tiles.catalog.static import StaticCatalogue
 
-__all__ = ["Catalogue", "Found", "SkippedScene", "StaticCatalogue", "open_catalogue"]
-
-
-def open_catalogue(href: str) -> Catalogue:
-    """Open the catalogue at a path or URL.
-
-    Parameters
-    ----------
-    href
-        A static STAC catalogue: its ``catalog.json``, or the folder that holds one.
-
-    Raises
-    ------
-    CatalogueError
-        When nothing that can be read is there.
-    """
-    return StaticCatalogue(href)
+__all__ = [
+    "Catalogue",
+    "Found",
+    "SkippedScene",
+    "StaticCatalogue",
+    "StacApiCatalogue",
+    "SafeCatalogue",
+    "ARCHIVES",
+    "Archive",
+    "Credentials",
+    "open_catalogue",
+]

@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Protocol
 
+from tiles.access import Access
 from tiles.scene import Scene
 
 
@@ -19,14 +20,14 @@ class SkippedScene:
         Identifier of the scene in its catalogue.
     reason
         Why it was left out, as a phrase.
-    usable
-        Whether nothing is wrong with it: a duplicate of one that was read. A scan that left out scenes which
-        are not usable is incomplete and says so by its exit code.
+    superseded
+        Whether nothing is wrong with it: another product of its pass is read in its place. A scan that left out
+        scenes for any other reason is incomplete, and says so by its exit code.
     """
 
     id: str
     reason: str
-    usable: bool = False
+    superseded: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,28 @@ class Found:
 class Catalogue(Protocol):
     """An archive of Sentinel-2 L2A scenes."""
 
-    href: str
+    @property
+    def href(self) -> str:
+        """What was opened, for the record: it opens the same again."""
+        ...
+
+    @property
+    def worldwide(self) -> bool:
+        """Whether it holds the whole world: a search must then say where."""
+        ...
+
+    @property
+    def access(self) -> Access:
+        """How the scenes' files are opened."""
+        ...
 
     def search(
         self,
         first_day: dt.date,
         last_day: dt.date,
         bbox: tuple[float, float, float, float] | None = None,
+        *,
+        tile: str | None = None,
     ) -> Found:
         """Scenes acquired from one day to another, both included.
 
@@ -56,6 +72,8 @@ class Catalogue(Protocol):
             Days, UTC.
         bbox
             West, south, east, north in degrees: only scenes that meet it.
+        tile
+            MGRS tile, such as ``31TDK``: only scenes of it.
 
         Raises
         ------

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+import math
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any
 
 import pystac
+import shapely
+import shapely.geometry
+from shapely.errors import ShapelyError
+from shapely.geometry.base import BaseGeometry
 
 from tiles.catalog._protocol import Found, SkippedScene
+from tiles.catalog.passes import once_a_pass
 from tiles.errors import SceneError
 from tiles.scene import Band, Scene, dn_offset_of, parse_baseline
 
@@ -18,8 +27,11 @@ ASSET_NAMES: dict[Band, tuple[str, ...]] = {
 }
 """Names of a band's asset: Earth Search, Planetary Computer, Copernicus Data Space."""
 
-_PASS = dt.timedelta(minutes=5)
-"""A tile is flown over in seconds, and again an hour and a half later at the soonest: what is nearer is one pass."""
+_DISCRIMINATOR = re.compile(r"_(\d{8}T\d{6})(?:\.SAFE)?$")
+"""Last part of ESA's product names: for L2A, the moment at which the product was made."""
+
+_TILE_KM2 = 109.8**2
+"""Ground of a whole tile."""
 
 
 def scene_of(item: pystac.Item) -> Scene:
@@ -28,7 +40,7 @@ def scene_of(item: pystac.Item) -> Scene:
     Raises
     ------
     SceneError
-        When an asset, the date or the tile is missing, or the offset cannot be decided.
+        When an asset, the date or the tile is missing, or a scale is declared that no archive is known to have.
     """
     if item.datetime is None:
         raise SceneError(item.id, "it has no datetime")
@@ -36,7 +48,7 @@ def scene_of(item: pystac.Item) -> Scene:
     hrefs = {band: _href(item, band) for band in Band}
     red = next(item.assets[name] for name in ASSET_NAMES[Band.RED] if name in item.assets)
     baseline = parse_baseline(properties)
-    datatake = properties.get("s2:datatake_id")
+    datatake = properties.get("s2:datatake_id") or properties.get("eopf:datatake_id")
     return Scene(
         id=item.id,
         acquired=acquired_utc(item.datetime),
@@ -46,6 +58,9 @@ def scene_of(item: pystac.Item) -> Scene:
         baseline=None if baseline is None else f"{baseline[0]:02d}.{baseline[1]:02d}",
         # The identifier ends in the baseline (..._N05.00): without it, reprocessed scenes share their pass.
         datatake=None if datatake is None else str(datatake).rpartition("_N")[0] or str(datatake),
+        generated=_generated(item),
+        footprint=_footprint(item),
+        cloud_share=_cloud_share(item),
     )
 
 
@@ -54,8 +69,34 @@ def acquired_utc(moment: dt.datetime) -> dt.datetime:
     return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
 
 
+def tile_of(properties: Mapping[str, Any]) -> str | None:
+    """Name of the tile that an item's properties give, such as ``31TDK``; None where they give none."""
+    code = properties.get("grid:code") or properties.get("s2:mgrs_tile")
+    return None if code is None else str(code).removeprefix("MGRS-")
+
+
+def use_copies(item: pystac.Item, scheme: str) -> None:
+    """Point the bands' assets to their copies that are reached by a scheme, such as ``https``.
+
+    The Copernicus Data Space keeps each file under two addresses: ``s3`` is the asset's own, ``https`` is among its
+    ``alternate`` (STAC's alternate assets extension).
+
+    Raises
+    ------
+    SceneError
+        When a band has no such copy.
+    """
+    for asset in (item.assets[name] for names in ASSET_NAMES.values() for name in names if name in item.assets):
+        alternates = asset.extra_fields.get("alternate") or {}
+        hrefs = [asset.href, *(str(other.get("href", "")) for other in alternates.values())]
+        wanted = next((href for href in hrefs if href.startswith(f"{scheme}://")), None)
+        if wanted is None:
+            raise SceneError(item.id, f"its files have no {scheme} address ({asset.href})")
+        asset.href = wanted
+
+
 def gather(items: Iterable[pystac.Item]) -> Found:
-    """Scenes of many items, oldest first, once a pass; what is left out is named."""
+    """Scenes of many items, oldest first, one a pass (see `tiles.catalog.passes`); what is left out is named."""
     scenes: list[Scene] = []
     skipped: list[SkippedScene] = []
     for item in items:
@@ -63,10 +104,8 @@ def gather(items: Iterable[pystac.Item]) -> Found:
             scenes.append(scene_of(item))
         except SceneError as error:
             skipped.append(SkippedScene(error.scene_id, error.reason))
-    kept, duplicates = _once_a_pass(scenes)
-    kept.sort(key=lambda scene: (scene.acquired, scene.id))
-    skipped = sorted([*skipped, *duplicates], key=lambda left: left.id)
-    return Found(tuple(kept), tuple(skipped))
+    kept, superseded = once_a_pass(scenes)
+    return Found(tuple(kept), tuple(sorted([*skipped, *superseded], key=lambda left: (left.id, left.reason))))
 
 
 def _href(item: pystac.Item, band: Band) -> str:
@@ -78,40 +117,51 @@ def _href(item: pystac.Item, band: Band) -> str:
     raise SceneError(item.id, f"it has no {band} asset (looked for {', '.join(ASSET_NAMES[band])})")
 
 
-def _tile(item: pystac.Item) -> str:
+def _generated(item: pystac.Item) -> dt.datetime | None:
+    """When a product was made; Earth Search, Copernicus and the product's name tell it each in its own way."""
     properties = item.properties
-    code = properties.get("grid:code") or properties.get("s2:mgrs_tile")
-    if code is None:
+    named = _DISCRIMINATOR.search(str(properties.get("s2:product_uri") or item.id))
+    told = (
+        properties.get("s2:generation_time"),
+        properties.get("processing:datetime"),
+        None if named is None else named[1],
+        # When the catalogue took it in: later than when it was made, but of two products mostly in their order.
+        properties.get("created"),
+    )
+    for text in told:
+        if text is not None:
+            with suppress(ValueError):
+                return acquired_utc(dt.datetime.fromisoformat(str(text)))
+    return None
+
+
+def _footprint(item: pystac.Item) -> BaseGeometry | None:
+    """Ground that holds data, in degrees; None where the item does not tell, or tells another thing elsewhere."""
+    nodata_pct = item.properties.get("s2:nodata_pixel_percentage")
+    outline: BaseGeometry | None = None
+    with suppress(ShapelyError, ValueError, TypeError, KeyError, AttributeError):
+        outline = shapely.make_valid(shapely.geometry.shape(item.geometry))
+    if outline is None or outline.area == 0:
+        return None
+    if nodata_pct is not None:
+        # Some catalogues outline the tile, whatever part of it was seen.
+        km2 = outline.area * 111.32**2 * math.cos(math.radians(outline.centroid.y))
+        if km2 / _TILE_KM2 > 1.1 - float(nodata_pct) / 100:
+            return None
+    return outline
+
+
+def _cloud_share(item: pystac.Item) -> float | None:
+    """Cloud over the tile; None where the item does not tell, or tells what cannot be."""
+    told = item.properties.get("eo:cloud_cover")
+    with suppress(ValueError, TypeError):
+        share = float(told) / 100  # type: ignore[arg-type]
+        return share if 0 <= share <= 1 else None
+    return None
+
+
+def _tile(item: pystac.Item) -> str:
+    tile = tile_of(item.properties)
+    if tile is None:
         raise SceneError(item.id, "it does not say which tile it shows (grid:code or s2:mgrs_tile)")
-    return str(code).removeprefix("MGRS-")
-
-
-def _once_a_pass(scenes: list[Scene]) -> tuple[list[Scene], list[SkippedScene]]:
-    """Of the scenes that show one tile at one moment, keep that of the newest baseline.
-
-    Two scenes of one pass are one observation: counted as two, a haze would confirm itself.
-    """
-    passes: list[list[Scene]] = []
-    for scene in sorted(scenes, key=lambda scene: (scene.tile, scene.acquired, scene.id)):
-        if passes and _same_pass(passes[-1][0], scene):
-            passes[-1].append(scene)
-        else:
-            passes.append([scene])
-    kept, skipped = [], []
-    for scenes_of_pass in passes:
-        best = max(scenes_of_pass, key=lambda scene: (scene.baseline or "", scene.id))
-        kept.append(best)
-        skipped += [
-            SkippedScene(scene.id, f"same acquisition as {best.id}, which is newer", usable=True)
-            for scene in scenes_of_pass
-            if scene is not best
-        ]
-    return kept, skipped
-
-
-def _same_pass(first: Scene, later: Scene) -> bool:
-    """Whether two scenes, in order of time, are one observation: some archives name the pass, all tell the time."""
-    if first.tile != later.tile:
-        return False
-    named = first.datatake is not None and first.datatake == later.datatake
-    return named or later.acquired - first.acquired < _PASS
+    return tile

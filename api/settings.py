@@ -1,0 +1,120 @@
+"""What a machine or a service sets once, in its environment: the one place that reads it.
+
+Each setting is a variable ``SYLVIGIE_`` and its name in capitals, such as ``SYLVIGIE_CATALOGUE``. The command's options
+win over them. Nothing below the command reads them: it hands the values down.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from tiles.catalog import Credentials
+from tiles.errors import InvalidParameterError
+
+PREFIX = "SYLVIGIE_"
+
+
+class Settings(BaseSettings):
+    """Settings of Sylvigie.
+
+    Parameters
+    ----------
+    catalogue
+        Where scenes come from; see `tiles.catalog.open_catalogue`. By default Element 84's Collection 1: anybody may
+        read it, its files decode twenty times faster than JPEG 2000, and its offset is ESA's throughout (ADR 0010).
+    data_dir
+        Where the state of each tile, the records and the results of the monthly run are kept.
+    cdse_s3_key, cdse_s3_secret
+        Key of the Copernicus Data Space's object store.
+    cdse_username, cdse_password
+        Account of the Copernicus Data Space, where there is no key.
+    planetary_computer_key
+        Subscription key of Planetary Computer; it does without.
+    forest_mask
+        What is forest: polygons or a raster.
+    threads
+        Decoding and computing threads; as many as processors by default.
+    max_requests_per_host
+        Requests under way at once to one server of an archive.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid", hide_input_in_errors=True
+    )
+
+    catalogue: str = "earth-search-c1"
+    data_dir: Path = Path("sylvigie-data")
+    cdse_s3_key: SecretStr | None = None
+    cdse_s3_secret: SecretStr | None = None
+    cdse_username: SecretStr | None = None
+    cdse_password: SecretStr | None = None
+    planetary_computer_key: SecretStr | None = None
+    forest_mask: Path | None = None
+    threads: int | None = Field(default=None, ge=1)
+    max_requests_per_host: int = Field(default=8, ge=1, le=256)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - as pydantic-settings calls it
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given by name, then the environment; no file is looked for."""
+        return init_settings, env_settings
+
+    @model_validator(mode="after")
+    def _whole_pairs(self) -> Self:
+        for first, second in (("cdse_s3_key", "cdse_s3_secret"), ("cdse_username", "cdse_password")):
+            if (getattr(self, first) is None) != (getattr(self, second) is None):
+                raise ValueError(
+                    f"only one of {_variable(first)} and {_variable(second)} is given, and they go together"
+                )
+        return self
+
+    def credentials(self) -> Credentials:
+        """What opens the archives that ask who reads."""
+        return Credentials(
+            cdse_s3_key=_told(self.cdse_s3_key),
+            cdse_s3_secret=_told(self.cdse_s3_secret),
+            cdse_username=_told(self.cdse_username),
+            cdse_password=_told(self.cdse_password),
+            planetary_computer_key=_told(self.planetary_computer_key),
+        )
+
+
+def load_settings() -> Settings:
+    """Settings of the process's environment.
+
+    Raises
+    ------
+    InvalidParameterError
+        When a value will not do, or a name is none of the settings; no value is repeated.
+    """
+    known = {_variable(name) for name in Settings.model_fields}
+    unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
+    if unknown:
+        raise InvalidParameterError(f"{unknown[0]} is no setting of Sylvigie: known are {', '.join(sorted(known))}.")
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = _variable(str(first["loc"][0])) if first["loc"] else "The settings"
+        reason = first["msg"].removeprefix("Value error, ")
+        # Without its cause, which holds the values.
+        raise InvalidParameterError(f"{where} will not do: {reason[0].lower()}{reason[1:]}.") from None
+
+
+def _variable(name: str) -> str:
+    return f"{PREFIX}{name.upper()}"
+
+
+def _told(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()

@@ -1,0 +1,350 @@
+"""The monthly run: every tile of a month, then the alerts, with a lock, a record and an honest exit code.
+
+Whatever happens, what was done of a tile stays and nothing is left half written: a run that was stopped, killed or
+left incomplete is simply started again, and each tile's own work knows what it has already done.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import platform
+import socket
+from collections.abc import Generator, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from detector.pipeline import ScanParams, software_version
+from detector.ports import AlertCounts, TileJob, TileOutcome, TileWork, TrackWork
+from scripts.cluster import cluster
+from scripts.events import Reporter, RunClock, reporting
+from scripts.exit_codes import ExitCode
+from scripts.locks import LOCKS, RUN, locked, remove_leftovers
+from scripts.report import output_console
+from scripts.run_record import check_clock, record_of, summary, without_secrets, write_record
+from scripts.stopping import StopRequest, StopRunError, stopping_on_signals
+from scripts.tile_runs import run_tile, told
+from tiles.catalog import Credentials
+from tiles.errors import NoSceneError, OutputError
+from tiles.month import Month
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a run is asked for.
+
+    Parameters
+    ----------
+    month
+        What is scanned; of references, the first month that they are to serve.
+    tiles
+        In their order.
+    data_dir
+        The data directory.
+    catalogue
+        Name or address of the catalogue.
+    forest_mask
+        What is forest; all where there is none.
+    params
+        How.
+    threads
+        Threads of a tile; as many as processors where None.
+    max_requests_per_host
+        Requests that are under way to one host at most, from each process.
+    credentials
+        What opens the archive; never shown, logged or recorded.
+    may_build
+        Whether a tile without a reference builds it by itself.
+    scheduler
+        Address of a cluster's scheduler; this process works where there is none.
+    """
+
+    month: Month
+    tiles: tuple[str, ...]
+    data_dir: Path
+    catalogue: str
+    forest_mask: Path | None = None
+    params: ScanParams = field(default_factory=ScanParams)
+    threads: int | None = None
+    max_requests_per_host: int = 8
+    credentials: Credentials | None = field(default=None, repr=False)
+    may_build: bool = True
+    scheduler: str | None = None
+
+    @property
+    def root(self) -> Path:
+        """The data directory, absolute: a worker has a working directory of its own."""
+        return self.data_dir.expanduser().resolve()
+
+    def jobs(self) -> list[TileJob]:
+        """One a tile."""
+        mask = None if self.forest_mask is None else self.forest_mask.expanduser().resolve()
+        return [
+            TileJob(
+                tile,
+                self.month,
+                self.root,
+                self.catalogue,
+                mask,
+                self.params,
+                self.threads,
+                self.max_requests_per_host,
+                self.credentials,
+                self.may_build,
+            )
+            for tile in self.tiles
+        ]
+
+
+class Runner(Protocol):
+    """Runs jobs, here or elsewhere."""
+
+    def run(
+        self, work: TileWork, jobs: Sequence[TileJob], reporter: Reporter, started: dt.datetime
+    ) -> Generator[TileOutcome]:
+        """Give what comes of each job as it comes; telling the reporter of starts and progress."""
+        ...
+
+
+class HereRunner:
+    """Runs the tiles in turn in this process.
+
+    Parameters
+    ----------
+    stop
+        Looked at between windows and tiles.
+    """
+
+    def __init__(self, stop: StopRequest) -> None:
+        self._stop = stop
+
+    def run(
+        self, work: TileWork, jobs: Sequence[TileJob], reporter: Reporter, started: dt.datetime
+    ) -> Generator[TileOutcome]:
+        """One after the other."""
+        for job in jobs:
+            self._stop.check()
+            reporter.tile_started(job.tile)
+
+            def progress(done: int, total: int, tile: str = job.tile) -> None:
+                self._stop.check()
+                reporter.progress(tile, done, total)
+
+            yield run_tile(work, job, progress, started)
+
+
+@dataclass
+class _Run:
+    """What has come of a run so far."""
+
+    outcomes: list[TileOutcome] = field(default_factory=list)
+    alerts: AlertCounts | None = None
+    alerts_redone: dict[str, AlertCounts] = field(default_factory=dict)
+    tracking_error: str | None = None
+    tracking_detail: str | None = None
+    stopped_by: str | None = None
+    exit_code: ExitCode = ExitCode.DONE
+
+    def close(self, tiles: Sequence[str]) -> list[str]:
+        """Put the outcomes in the order asked for, settle the exit code, and name the tiles that were not reached."""
+        self.outcomes.sort(key=lambda outcome: tiles.index(outcome.tile))
+        reached = {outcome.tile for outcome in self.outcomes}
+        if self.stopped_by is None:
+            if self.tracking_error is not None:
+                self.exit_code = ExitCode.TRACKING
+            elif not all(outcome.status.complete for outcome in self.outcomes):
+                self.exit_code = ExitCode.INCOMPLETE
+        return [tile for tile in tiles if tile not in reached]
+
+
+def newest_whole_month(today: dt.date) -> Month:
+    """The last month that was over before a day."""
+    return Month(today.year, today.month).shifted(-1)
+
+
+def run_month(request: RunRequest, work: TileWork, track: TrackWork, now: dt.datetime) -> ExitCode:
+    """Run a month: its tiles, then its alerts.
+
+    Parameters
+    ----------
+    request
+        What is asked for.
+    work
+        What is done with each tile.
+    track
+        What is done with the patches of all.
+    now
+        The present, with a time zone.
+
+    Returns
+    -------
+    ExitCode
+        What the command ends with. Everything is told on stderr while it goes on and on stdout at the end, and
+        recorded in ``runs/`` and ``months/`` of the data directory.
+
+    Raises
+    ------
+    tiles.errors.LockedError
+        When another run holds the lock.
+    tiles.errors.SylvigieError
+        When the month, the clock, the data directory or the cluster will not do: nothing was done.
+    """
+    data_dir = request.root
+    if request.month.first_day > now.date():
+        raise NoSceneError(f"Month {request.month} has not begun: the newest that can be run is {now:%Y-%m}.")
+    clock = RunClock(now)
+    with locked(data_dir, RUN, clock.started):
+        check_clock(data_dir, clock.started.date())
+        leftovers = [str(path.relative_to(data_dir)) for path in remove_leftovers(data_dir, clock.started)]
+        return _run("monthly", str(request.month), request, work, track, clock, leftovers)
+
+
+def build_references(request: RunRequest, build: TileWork, now: dt.datetime) -> ExitCode:
+    """Build the references of tiles, as `run_month` runs a month; each tile's lock is held, not that of the run.
+
+    Raises
+    ------
+    tiles.errors.SylvigieError
+        When the data directory or the cluster will not do: nothing was done.
+    """
+    folder = request.root / LOCKS
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"The data directory {folder.parent} cannot be written to ({error.strerror}).") from error
+    return _run("reference build", f"reference-{request.month}", request, build, None, RunClock(now), [])
+
+
+def _run(
+    command: str,
+    prefix: str,
+    request: RunRequest,
+    work: TileWork,
+    track: TrackWork | None,
+    clock: RunClock,
+    leftovers: Sequence[str],
+) -> ExitCode:
+    jobs, run, title = request.jobs(), _Run(), f"{command} {request.month}"
+    try:
+        with (
+            stopping_on_signals() as stop,
+            _runner(request, stop) as runner,
+            reporting(clock, len(jobs), title) as reporter,
+        ):
+            me = {"pid": os.getpid(), "host": socket.gethostname()}
+            about = {"command": command, "month": str(request.month), "tiles": len(jobs)}
+            reporter.tell("run_started", **about, **me, leftovers_removed=list(leftovers))
+            _work(run, runner, work, track, request, jobs, clock, reporter)
+            not_reached = run.close(request.tiles)
+            facts = _about(request, run, clock, leftovers)
+            kept = _record(command, prefix, request, run, not_reached, facts, clock, reporter)
+            code = {"exit_code": int(run.exit_code), "exit": run.exit_code.name.lower()}
+            reporter.tell("run_done", **code, record=kept, seconds=round(clock.seconds, 3))
+    except StopRunError as error:
+        # Before the first tile, or while the record was written.
+        return error.exit_code
+    _print(title, run, not_reached, kept, clock)
+    return run.exit_code
+
+
+def _work(
+    run: _Run,
+    runner: Runner,
+    work: TileWork,
+    track: TrackWork | None,
+    request: RunRequest,
+    jobs: Sequence[TileJob],
+    clock: RunClock,
+    reporter: Reporter,
+) -> None:
+    """The tiles and the tracking, until the end or a signal."""
+    try:
+        with closing(runner.run(work, jobs, reporter, clock.started)) as outcomes:
+            for outcome in outcomes:
+                run.outcomes.append(outcome)
+                reporter.tile_ended(outcome)
+        if track is not None:
+            _track(run, track, request, reporter)
+    except StopRunError as error:
+        run.stopped_by, run.exit_code = error.name, error.exit_code
+
+
+def _record(
+    command: str,
+    prefix: str,
+    request: RunRequest,
+    run: _Run,
+    not_reached: Sequence[str],
+    facts: dict[str, Any],
+    clock: RunClock,
+    reporter: Reporter,
+) -> str | None:
+    """Write the record, and give its path."""
+    record = record_of(command, str(request.month), facts, run.outcomes, not_reached, run.exit_code)
+    try:
+        return str(write_record(request.root, prefix, clock.started, record))
+    except OutputError as error:
+        reporter.tell("record_failed", message=str(error))
+        # What is not recorded cannot be called done.
+        run.exit_code = run.exit_code or ExitCode.INCOMPLETE
+        return None
+
+
+def _runner(request: RunRequest, stop: StopRequest) -> AbstractContextManager[Runner]:
+    return nullcontext(HereRunner(stop)) if request.scheduler is None else cluster(request.scheduler)
+
+
+def _track(run: _Run, track: TrackWork, request: RunRequest, reporter: Reporter) -> None:
+    """Bring the alerts up to the month; from the earliest month that was redone on, since each stands on the last."""
+    tiles = [tile for tile in request.tiles if any(out.tile == tile and out.status.kept for out in run.outcomes)]
+    if not tiles:
+        return
+    redone = [Month.parse(month) for outcome in run.outcomes for month in outcome.redone_months]
+    month = min([*redone, request.month])
+    try:
+        while month < request.month:
+            run.alerts_redone[str(month)] = track(month, tiles, request.root)
+            month = month.shifted(1)
+        run.alerts = track(month, tiles, request.root)
+    except Exception as error:  # noqa: BLE001 - told, with its traceback; the tiles' work stays
+        run.tracking_error, run.tracking_detail = told(error, request.root)
+        reporter.tell("tracking_failed", month=str(month), message=run.tracking_error)
+        return
+    reporter.tell("tracking_done", month=str(month), alerts=asdict(run.alerts), months_redone=list(run.alerts_redone))
+
+
+def _about(request: RunRequest, run: _Run, clock: RunClock, leftovers: Sequence[str]) -> dict[str, Any]:
+    """What the record says of the run as a whole."""
+    return {
+        "stopped_by": run.stopped_by,
+        "started": clock.started.isoformat(timespec="seconds"),
+        "ended": clock.now().isoformat(timespec="seconds"),
+        "seconds": round(clock.seconds, 3),
+        "sylvigie": software_version(),
+        "python": platform.python_version(),
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "scheduler": request.scheduler,
+        "catalogue": without_secrets(request.catalogue),
+        "forest_mask": None if request.forest_mask is None else str(request.forest_mask),
+        "parameters": asdict(request.params),
+        "threads": request.threads,
+        "leftovers_removed": list(leftovers),
+        "alerts": None if run.alerts is None else asdict(run.alerts),
+        "alerts_of_redone_months": {month: asdict(counts) for month, counts in run.alerts_redone.items()},
+        "tracking_error": run.tracking_error,
+        "tracking_detail": run.tracking_detail,
+    }
+
+
+def _print(title: str, run: _Run, not_reached: Sequence[str], record: str | None, clock: RunClock) -> None:
+    console = output_console()
+    for line in summary(title, run.outcomes, not_reached, run.alerts, clock.seconds):
+        console.print(line, markup=False, soft_wrap=True)
+    if run.tracking_error is not None:
+        console.print(f"alerts not updated: {run.tracking_error}", markup=False, soft_wrap=True)
+    if run.stopped_by is not None:
+        console.print(f"Stopped by {run.stopped_by}: run again to go on.", markup=False)
+    console.print(f"Record: {record}" if record else "The record could not be written.", markup=False, soft_wrap=True)
