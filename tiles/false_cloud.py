@@ -95,7 +95,7 @@ class ClassRows:
     asked
         First and end row of what is asked for.
     remembered
-        The same of the memory: a cloud as far off as the margin blocks, and a persistent pixel within reach frees.
+        The same of the memory: a cloud as far off as the margin blocks, and what was known around it decides on it.
     read
         The same of what is read: an isolated cloud lies in it whole, with its surroundings.
     """
@@ -114,7 +114,7 @@ class ClassRows:
         """
         near = far = clear.margin_px(class_m)
         if params is not None:
-            near += _pixels(params.max_extent_m, class_m) + _pixels(params.reach_m, class_m)
+            near += _pixels(params.max_extent_m, class_m) + _pixels(max(params.reach_m, params.ring_m), class_m)
             far = near + _pixels(params.max_extent_m, class_m) + _pixels(params.ring_m, class_m)
         return cls(
             (first, end),
@@ -265,6 +265,7 @@ def free_false_clouds(
         params.looks,
         params.max_gap_days,
         _pixels(params.reach_m, class_m),
+        _pixels(params.ring_m, class_m),
         params.min_persistent_share,
         classes,
         after.count,

@@ -1274,6 +1274,70 @@ def isolated_blobs(
 
 
 @njit(cache=True, nogil=True)
+def _moved_on(
+    runs: NDArray[np.int32],
+    first_row: int,
+    day: int,
+    green: np.uint8,
+    max_gap_days: int,
+    reach: int,
+    ring: int,
+    scl: NDArray[np.uint8],
+    count: NDArray[np.uint8],
+    last_day: NDArray[np.int16],
+) -> int:
+    """Pixels of the isolated blobs that were in one blob's place, further than `reach` from it, that are forest today.
+    """
+    (rows, cols), last = scl.shape, runs.shape[0] - 1
+    top, bottom = max(0, runs[0, 0] - first_row - ring), min(rows, runs[last, 0] - first_row + 1 + ring)
+    left, right = max(0, runs[:, 1].min() - ring), min(cols, runs[:, 2].max() + ring)
+    if bottom <= top:
+        return 0
+    near = np.zeros((bottom - top, right - left), np.bool_)
+    height, width = near.shape
+    for run in range(runs.shape[0]):
+        row, start, stop = runs[run, 0] - first_row, runs[run, 1], runs[run, 2]
+        for other in range(max(top, row - reach), min(bottom, row + reach + 1)):
+            near[other - top, max(left, start - reach) - left : min(right, stop + reach) - left] = True
+    reached = near.copy()
+    stack, size, moved = np.empty(near.size, np.int32), 0, 0
+    for place in range(near.size):
+        if near[place // width, place % width]:
+            stack[size] = place
+            size += 1
+    while size > 0:
+        size -= 1
+        row, col = stack[size] // width, stack[size] % width
+        for other in range(max(0, row - 1), min(height, row + 2)):
+            for beside in range(max(0, col - 1), min(width, col + 2)):
+                known = count[top + other, left + beside] > 0
+                if known and not reached[other, beside]:
+                    if day - last_day[top + other, left + beside] <= max_gap_days:
+                        reached[other, beside] = True
+                        stack[size] = other * width + beside
+                        size += 1
+                        moved += int(scl[top + other, left + beside] == green)
+    return moved
+
+
+@njit(cache=True, nogil=True)
+def _by_blob(runs: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Runs blob after blob, rows in order, and where each blob's begin; one place more than blobs."""
+    blobs = 0
+    for run in range(runs.shape[0]):
+        blobs = max(blobs, runs[run, 3] + 1)
+    first = np.zeros(blobs + 1, np.int64)
+    for run in range(runs.shape[0]):
+        first[runs[run, 3] + 1] += 1
+    first = np.cumsum(first)
+    place, ordered = first.copy(), np.empty_like(runs)
+    for run in range(runs.shape[0]):
+        ordered[place[runs[run, 3]]] = runs[run]
+        place[runs[run, 3]] += 1
+    return ordered, first
+
+
+@njit(cache=True, nogil=True)
 def free_persistent_clouds(
     runs: NDArray[np.int32],
     first_row: int,
@@ -1283,6 +1347,7 @@ def free_persistent_clouds(
     looks: int,
     max_gap_days: int,
     reach: int,
+    ring: int,
     min_persistent_share: float,
     scl: NDArray[np.uint8],
     count: NDArray[np.uint8],
@@ -1306,8 +1371,12 @@ def free_persistent_clouds(
         Days between two such dates after which counting begins anew.
     reach
         Pixels around a persistent one (a square) whose part in this date's blob counts as persistent too.
+    ring
+        Pixels by which the box around a blob is grown, to look for what was remembered in its place: pixels that
+        touch it, or each other, further than `reach` from it.
     min_persistent_share
-        Share of a blob's pixels that must be so, for all of it to be read as bare.
+        Share of a blob's pixels that must be so, for all of it to be read as bare. Of pixels that were remembered in
+        its place, and are vegetation today, there may be the rest of this share, relative to the blob's.
     scl : uint8, shape (rows, cols)
         Read and written: the date's scene classification.
     count : uint8, shape (rows, cols)
@@ -1316,6 +1385,12 @@ def free_persistent_clouds(
         Read and written: the last of these dates, 0 where there is none.
     """
     (rows, cols), green, today = scl.shape, np.uint8(vegetation), np.int16(day)
+    runs, first = _by_blob(runs)
+    blobs = first.size - 1
+    moved = np.zeros(blobs, np.int64)
+    for blob in range(blobs):
+        own = runs[first[blob] : first[blob + 1]]
+        moved[blob] = _moved_on(own, first_row, day, green, max_gap_days, reach, ring, scl, count, last_day)
     for row in range(rows):
         classes, counted, days = scl[row], count[row], last_day[row]
         for col in range(cols):
@@ -1333,9 +1408,6 @@ def free_persistent_clouds(
                     # Two scenes of one day are one look: they show the same cloud.
                     count[row, col] += 1
                 last_day[row, col] = today
-    blobs = 0
-    for run in range(runs.shape[0]):
-        blobs = max(blobs, runs[run, 3] + 1)
     pixels, persistent = np.zeros(blobs, np.int32), np.zeros(blobs, np.int32)
     for run in range(runs.shape[0]):
         row, blob = runs[run, 0] - first_row, runs[run, 3]
@@ -1349,5 +1421,6 @@ def free_persistent_clouds(
                 persistent[blob] += np.int32(near)
     for run in range(runs.shape[0]):
         row, blob = runs[run, 0] - first_row, runs[run, 3]
-        if 0 <= row < rows and persistent[blob] > 0 and persistent[blob] >= min_persistent_share * pixels[blob]:
+        enough = persistent[blob] > 0 and persistent[blob] >= min_persistent_share * pixels[blob]
+        if 0 <= row < rows and enough and moved[blob] <= (1.0 - min_persistent_share) * pixels[blob]:
             scl[row, runs[run, 1] : runs[run, 2]] = bare

@@ -48,12 +48,14 @@ def free_persistent_clouds(
     looks: int,
     max_gap_days: int,
     reach: int,
+    ring: int,
     min_persistent_share: float,
     scl: NDArray[np.uint8],
     count: NDArray[Any],
     last_day: NDArray[Any],
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
     """The classification with persistent blobs made bare, and the memory after the date."""
+    known = (count > 0) & (day - last_day.astype(np.int64) <= max_gap_days)
     count = np.where(scl == vegetation, 0, count).astype(np.int64)
     last_day = np.where(count == 0, 0, last_day).astype(np.int64)
     hit = labels > 0
@@ -65,6 +67,13 @@ def free_persistent_clouds(
     out = scl.copy()
     for label in np.unique(labels[hit]):
         blob = labels == label
-        if near[blob].any() and near[blob].sum() >= min_persistent_share * blob.sum():
+        rows, cols = np.nonzero(blob)
+        around = np.zeros(scl.shape, bool)
+        around[max(0, rows.min() - ring) : rows.max() + 1 + ring, max(0, cols.min() - ring) : cols.max() + 1 + ring] = 1
+        beside = around & (ndimage.binary_dilation(blob, np.ones((2 * reach + 1,) * 2)) if reach else blob)
+        parts, _ = ndimage.label((known & around) | beside, np.ones((3, 3)))
+        gone = known & around & ~beside & np.isin(parts, np.unique(parts[beside])) & (scl == vegetation)
+        moved = gone.sum() > (1.0 - min_persistent_share) * blob.sum()
+        if near[blob].any() and near[blob].sum() >= min_persistent_share * blob.sum() and not moved:
             out[blob] = bare
     return out, count, last_day

@@ -145,13 +145,13 @@ def test_memory_and_freed_pixels_are_those_of_the_twin(data: st.DataObject) -> N
     day = data.draw(st.integers(100, 200))
     count = data.draw(hnp.arrays(np.uint8, shape, elements=st.sampled_from([0, 0, 1, 2, 254, 255])))
     last = data.draw(hnp.arrays(np.int16, shape, elements=st.integers(day - 70, day)))
-    looks, reach = data.draw(st.integers(2, 3)), data.draw(st.integers(0, 2))
+    looks, reach, ring = data.draw(st.integers(2, 3)), data.draw(st.integers(0, 2)), data.draw(st.integers(0, 4))
     share = data.draw(st.sampled_from([0.0, 0.5, 0.8, 1.0]))
     runs = _blobs(scl, 8, 2, 0.5, 0.3)
     expected = oracle.free_persistent_clouds(
-        _labels(runs, shape), day, VEGETATION, BARE, looks, 60, reach, share, scl, count, last
+        _labels(runs, shape), day, VEGETATION, BARE, looks, 60, reach, ring, share, scl, count, last
     )
-    kernels.free_persistent_clouds(runs, 0, day, VEGETATION, BARE, looks, 60, reach, share, scl, count, last)
+    kernels.free_persistent_clouds(runs, 0, day, VEGETATION, BARE, looks, 60, reach, ring, share, scl, count, last)
     for ours, theirs in zip((scl, count, last), expected, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -349,8 +349,8 @@ def test_two_months_in_one_go_or_one_after_the_other_give_the_same(split: int) -
 
 def test_rows_stop_at_the_tile_and_hold_each_other() -> None:
     rows = ClassRows.around(512, 1024, 5490, METRES, CLEAR, PARAMS)
-    # 60 m of margin, 20 m of reach, a cloud of 800 m; then another, and 100 m of surroundings.
-    assert rows == ClassRows((512, 1024), (512 - 44, 1024 + 44), (512 - 89, 1024 + 89))
+    # 60 m of margin, a cloud of 800 m, 100 m around it; then another, and 100 m of surroundings.
+    assert rows == ClassRows((512, 1024), (512 - 48, 1024 + 48), (512 - 93, 1024 + 93))
     assert ClassRows.around(0, 60, 60, METRES, CLEAR, PARAMS) == ClassRows((0, 60), (0, 60), (0, 60))
 
 
