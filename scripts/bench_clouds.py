@@ -28,7 +28,7 @@ from scipy.ndimage import gaussian_filter
 
 from scripts.bench_figures import BenchParams, Figure
 from scripts.demo_archive import DemoCube, read_cube
-from scripts.simulated_cuts import CLASS_M, FOLLOWED_DAYS, SIDES_PX, Cut, DemoForest, Layout, clear_by, follow_layout
+from scripts.simulated_cuts import CLASS_M, FOLLOWED_DAYS, SIDES_PX, Cut, CutSeason, DemoForest, Layout, clear_by
 from tiles import kernels
 from tiles.clear import CLEAR_CLASSES, OBSCURING_CLASSES, ClearParams, SceneClass, class_bits
 from tiles.errors import MissingDependencyError
@@ -51,10 +51,9 @@ _SETTINGS = [replace(_PARAMS, looks=looks, min_persistent_share=share) for looks
 _CALLED_RIGHT = (0.05, 0.2, 0.5, 0.8)
 """Assumed shares of the dates on which the classification does not call a bright cut cloud."""
 _CHOSEN_AT = 0.2
-_CHOSEN_ON = [Layout(dt.date(2018, 6, 20), seed, _CHOSEN_AT) for seed in range(4)]
-_HELD_OUT = [(dt.date(2019, 6, 12), seed) for seed in range(100, 104)] + [
-    (dt.date(2020, 6, 21), seed) for seed in range(200, 204)
-]
+_CHOSEN_AFTER, _CHOSEN_SEEDS = dt.date(2018, 6, 20), range(4)
+_HELD_OUT = {dt.date(2019, 6, 12): range(500, 512), dt.date(2020, 6, 21): range(600, 612)}
+"""Last day of the forest, and seeds of the layouts; fresh ones since cuts are laid in one by one."""
 _SKY_CHOSEN_ON, _SKY_HELD_OUT = 5, 105
 _SKY_PX, _SKY_DATES, _SKY_COVER = 1_000, 24, 0.03
 """SIMULATED fair weather: side of 20 m pixels, dates five days apart, share under cloud."""
@@ -81,8 +80,9 @@ def bench_clouds(params: BenchParams) -> Iterator[Figure]:
         yield Figure("clouds", f"left out: {error}", math.nan)
         return
     yield from _choice(forest)
+    seasons = [(CutSeason(forest, after), seeds) for after, seeds in _HELD_OUT.items()]
     for called_right in _CALLED_RIGHT:
-        yield from _cuts(forest, called_right)
+        yield from _cuts(seasons, called_right)
     yield from _real_clouds(forest.cube)
     if not params.reference.is_file():
         yield Figure("clouds", f"haze left out: there is no {params.reference}", math.nan)
@@ -101,9 +101,11 @@ def _won_back(cuts: Sequence[Cut]) -> float:
 
 def _choice(forest: DemoForest) -> Iterator[Figure]:
     """What the settings were chosen by: not the holdout."""
+    season = CutSeason(forest, _CHOSEN_AFTER)
+    layouts = [Layout(_CHOSEN_AFTER, side, seed, _CHOSEN_AT) for side in SIDES_PX for seed in _CHOSEN_SEEDS]
     skies = {name: _sky_scenes(name, _SKY_CHOSEN_ON) for name in _SKIES}
     for setting in _SETTINGS:
-        cuts = [cut for layout in _CHOSEN_ON for cut in follow_layout(forest, layout, setting, lags=False)]
+        cuts = [season.follow(layout, setting, lags=False) for layout in layouts]
         freed = {name: _freed_of(scenes, setting)[0] for name, scenes in skies.items()}
         note = "; ".join(f"{share:.2f} % of clouds that {name} freed" for name, share in freed.items())
         named = f"looks {setting.looks}, share {setting.min_persistent_share:g}"
@@ -111,11 +113,15 @@ def _choice(forest: DemoForest) -> Iterator[Figure]:
         yield Figure("clouds", f"chosen on: won back with {named}{taken}", _won_back(cuts), "%", note=note)
 
 
-def _cuts(forest: DemoForest, called_right: float) -> Iterator[Figure]:
+def _cuts(seasons: Sequence[tuple[CutSeason, range]], called_right: float) -> Iterator[Figure]:
     """SIMULATED cuts of the holdout: clear dates recovered, and days until they are found."""
     figure = partial(Figure, "clouds")
-    layouts = [Layout(after, seed, called_right) for after, seed in _HELD_OUT]
-    cuts = [cut for layout in layouts for cut in follow_layout(forest, layout, _PARAMS)]
+    cuts = [
+        season.follow(Layout(season.after, side, seed, called_right), _PARAMS)
+        for season, seeds in seasons
+        for side in SIDES_PX
+        for seed in seeds
+    ]
     yield figure(f"holdout: {len(cuts)} SIMULATED cuts, not called cloud on", 100 * called_right, "% dates")
     seen = sum(cut.seen for cut in cuts)
     shares = {way: 100 * sum(cut.clear[way] for cut in cuts) / seen for way in ("plain", "freed")}

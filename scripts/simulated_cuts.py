@@ -7,7 +7,7 @@ is assumed, for we know no measure of it over French cuts. The clouds, their sha
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -104,6 +104,28 @@ def clear_by(scl: NDArray[np.uint8], days: Sequence[dt.date], params: FalseCloud
 
 
 @dataclass(frozen=True)
+class Layout:
+    """A cut to be laid in: alone, since several would be a tenth of the one square kilometre, and noise to each other.
+
+    Parameters
+    ----------
+    after
+        The last day of the forest.
+    side_px
+        Of its square, 10 m pixels.
+    seed
+        Of where it is, how it looks, and what it is called.
+    called_right
+        Share of the dates on which the classification does not call it cloud.
+    """
+
+    after: dt.date
+    side_px: int
+    seed: int
+    called_right: float
+
+
+@dataclass(frozen=True)
 class Cut:
     """What became of a simulated cut.
 
@@ -116,7 +138,7 @@ class Cut:
     lag_days
         Days until it was found or confirmed, by way and state; None where it was not.
     wrong, beside
-        Looks beside the layout's cuts that are clear though cloud, and all of them; with its first cut.
+        Looks beside it that are clear though cloud, and all of them.
     """
 
     side_px: int
@@ -127,121 +149,77 @@ class Cut:
     beside: int
 
 
-@dataclass(frozen=True)
-class Layout:
-    """One laying of cuts of every size.
+class CutSeason:
+    """The images around a day after which cuts are laid in: what is the same for all of them is worked out once."""
 
-    Parameters
-    ----------
-    after
-        The last day of the forest.
-    seed
-        Of where they are, how they look, and what they are called.
-    called_right
-        Share of the dates on which the classification does not call a cut cloud.
-    """
+    def __init__(self, forest: DemoForest, after: dt.date) -> None:
+        self.forest, self.after, days = forest, after, forest.cube.days
+        self.true = clear_by(forest.cube.scl, days, None)
+        last = after + dt.timedelta(FOLLOWED_DAYS)
+        before, monitored = forest.dates(Month(last.year, last.month), MonitorParams())
+        self.since = [date for date in monitored if after < days[date] <= last]
+        self._reference = forest.reference(self.true, before)
+        self._memory = PixelMemory.blank(int(forest.cells[-1]))
+        self._follow(self._memory, forest.cube, self.true, [date for date in monitored if days[date] <= after])
 
-    after: dt.date
-    seed: int
-    called_right: float
-
-
-def follow_layout(forest: DemoForest, layout: Layout, params: FalseCloudParams, lags: bool = True) -> Iterator[Cut]:
-    """Lay cuts, tell clouds in each way ("plain", "freed", and "true": had SCL seen them), and follow them."""
-    rng = np.random.default_rng([layout.seed, layout.after.toordinal(), round(100 * layout.called_right)])
-    cube, monitor = forest.cube, MonitorParams()
-    boxes = _lay_cuts(forest.mask, rng)
-    laid = _with_cuts(cube, boxes, layout, rng)
-    ways = {
-        "plain": clear_by(laid.scl, cube.days, None),
-        "freed": clear_by(laid.scl, cube.days, params),
-        "true": clear_by(cube.scl, cube.days, None),
-    }
-    last = layout.after + dt.timedelta(FOLLOWED_DAYS)
-    before, monitored = forest.dates(Month(last.year, last.month), monitor)
-    monitored = [date for date in monitored if cube.days[date] <= last]
-    since = [date for date in monitored if cube.days[date] > layout.after]
-    found: dict[tuple[str, str, int], int] = {}
-    if lags:
-        reference = forest.reference(ways["true"], before)
-        for way, clear in ways.items():
-            found |= {(way, *key): days for key, days in _found(forest, laid, clear, monitored, reference, boxes, layout)}
-    wrong, beside = _beside(ways, boxes, since)
-    for number, (top, left, side) in enumerate(boxes):
-        part = (since, slice(top // 2, (top + side) // 2), slice(left // 2, (left + side) // 2))
+    def follow(self, layout: Layout, params: FalseCloudParams, lags: bool = True) -> Cut:
+        """Lay a cut, tell clouds in each way ("plain", "freed", and "true": had SCL seen it), and follow it."""
+        cube = self.forest.cube
+        box = _place(self.forest.mask, layout)
+        laid = _with_cut(cube, box, layout)
+        ways = {
+            "plain": clear_by(laid.scl, cube.days, None),
+            "freed": clear_by(laid.scl, cube.days, params),
+            "true": self.true,
+        }
+        found: dict[tuple[str, str], int | None] = {}
+        for way, clear in ways.items() if lags else ():
+            for name, days in self._found(laid, clear, box).items():
+                found[way, name] = days
+        top, left, side = box
+        part = (self.since, slice(top // 2, (top + side) // 2), slice(left // 2, (left + side) // 2))
         real = ways["true"][part] == 1
-        yield Cut(
-            side,
-            int(real.sum()),
-            {way: int(clear[part][real].sum()) for way, clear in ways.items()},
-            {(way, name): found.get((way, name, number)) for way in ways for name in ("found", "confirmed")},
-            wrong if number == 0 else 0,
-            beside if number == 0 else 0,
-        )
-
-
-def _found(
-    forest: DemoForest,
-    laid: DemoCube,
-    clear: NDArray[np.uint8],
-    monitored: Sequence[int],
-    reference: CodedReference,
-    boxes: Sequence[tuple[int, int, int]],
-    layout: Layout,
-) -> Iterator[tuple[tuple[str, int], int]]:
-    """Days from the last of the forest to the date on which each cut is found, and confirmed."""
-    monitor, memory = MonitorParams(), PixelMemory.blank(int(forest.cells[-1]))
-    ndvi, near_infrared = forest.series(laid, clear, monitored)
-    inside = [forest.listed(_mask(box, forest.mask.shape)) for box in boxes]
-    states, watched = np.empty(inside[0].size, np.uint8), np.ones(inside[0].size, np.bool_)
-    first_told, told = day_number(layout.after) + 1, set()
-    for row, date in enumerate(monitored):
-        day = laid.days[date]
-        follow(ndvi[row : row + 1], near_infrared[row : row + 1], [day], forest.cells, reference, memory, monitor)
-        if day <= layout.after:
-            continue
-        arrays = (memory.counts, memory.when, memory.sums, watched)
-        kernels.classify(*arrays, first_told, first_told, monitor.confirmations, monitor.felling_drop, states)
-        confirmed = states == PixelState.CONFIRMED
-        for name, pixels in (("found", confirmed | (states == PixelState.PROVISIONAL)), ("confirmed", confirmed)):
-            for number, part in enumerate(inside):
-                if (name, number) not in told and pixels[part].mean() >= _FOUND:
-                    told.add((name, number))
-                    yield (name, number), (day - layout.after).days
-
-
-def _beside(
-    ways: dict[str, NDArray[np.uint8]], boxes: Sequence[tuple[int, int, int]], since: Sequence[int]
-) -> tuple[int, int]:
-    """Looks that are freed though cloud, and all, where no cut is."""
-    cut_anywhere = np.zeros(ways["true"].shape[1:], bool)
-    for top, left, side in boxes:
+        free = np.ones(self.true.shape[1:], bool)
         # With a pixel for the shift from date to date, and the margin of what is called cloud.
-        rows = slice(max(0, top // 2 - 5), (top + side) // 2 + 6)
-        cut_anywhere[rows, max(0, left // 2 - 5) : (left + side) // 2 + 6] = True
-    free, here = ~cut_anywhere, list(since)
-    wrong = (ways["freed"][here] > ways["true"][here])[:, free]
-    return int(wrong.sum()), wrong.size
+        free[max(0, top // 2 - 5) : (top + side) // 2 + 6, max(0, left // 2 - 5) : (left + side) // 2 + 6] = False
+        wrong = (ways["freed"][self.since] > ways["true"][self.since])[:, free]
+        clear_looks = {way: int(clear[part][real].sum()) for way, clear in ways.items()}
+        return Cut(side, int(real.sum()), clear_looks, found, int(wrong.sum()), wrong.size)
+
+    def _follow(self, memory: PixelMemory, cube: DemoCube, clear: NDArray[np.uint8], dates: Sequence[int]) -> None:
+        ndvi, near_infrared = self.forest.series(cube, clear, dates)
+        days = [cube.days[date] for date in dates]
+        follow(ndvi, near_infrared, days, self.forest.cells, self._reference, memory, MonitorParams())
+
+    def _found(
+        self, laid: DemoCube, clear: NDArray[np.uint8], box: tuple[int, int, int]
+    ) -> dict[str, int | None]:
+        """Days from the last of the forest to the date on which a cut is found, and confirmed."""
+        monitor, before = MonitorParams(), self._memory
+        memory = PixelMemory(before.counts.copy(), before.when.copy(), before.sums.copy(), before.brightness.copy())
+        inside = self.forest.listed(_mask(box, self.forest.mask.shape))
+        states, watched = np.empty(inside.size, np.uint8), np.ones(inside.size, np.bool_)
+        first_told = day_number(self.after) + 1
+        lags: dict[str, int | None] = {"found": None, "confirmed": None}
+        for date in self.since:
+            self._follow(memory, laid, clear, [date])
+            arrays = (memory.counts, memory.when, memory.sums, watched)
+            kernels.classify(*arrays, first_told, first_told, monitor.confirmations, monitor.felling_drop, states)
+            confirmed = states[inside] == PixelState.CONFIRMED
+            told = {"found": confirmed | (states[inside] == PixelState.PROVISIONAL), "confirmed": confirmed}
+            for name, pixels in told.items():
+                if lags[name] is None and pixels.mean() >= _FOUND:
+                    lags[name] = (laid.days[date] - self.after).days
+        return lags
 
 
-def _lay_cuts(forest: NDArray[np.bool_], rng: np.random.Generator) -> list[tuple[int, int, int]]:
-    """First row, first column and side of a cut of each size: in forest, 150 m from the edge, 150 m from each other."""
-    boxes: list[tuple[int, int, int]] = []
-    for side in sorted(SIDES_PX, reverse=True):
-        for _ in range(1_000):
-            top, left = (int(place) for place in rng.integers(15, forest.shape[0] - 15 - side, 2))
-            apart = all(
-                top + side + 15 <= other[0]
-                or other[0] + other[2] + 15 <= top
-                or left + side + 15 <= other[1]
-                or other[1] + other[2] + 15 <= left
-                for other in boxes
-            )
-            if apart and forest[top : top + side, left : left + side].mean() > 0.95:
-                boxes.append((top, left, side))
-                break
-    # Where the larger ones leave no room for the last, all are laid anew.
-    return boxes if len(boxes) == len(SIDES_PX) else _lay_cuts(forest, rng)
+def _place(forest: NDArray[np.bool_], layout: Layout) -> tuple[int, int, int]:
+    """First row, first column and side of a cut: in forest, 150 m from the edge."""
+    rng, side = np.random.default_rng([layout.seed, layout.side_px]), layout.side_px
+    while True:
+        top, left = (int(place) for place in rng.integers(15, forest.shape[0] - 15 - side, 2))
+        if forest[top : top + side, left : left + side].mean() > 0.95:
+            return top, left, side
 
 
 def _mask(box: tuple[int, int, int], shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -250,10 +228,10 @@ def _mask(box: tuple[int, int, int], shape: tuple[int, ...]) -> NDArray[np.bool_
     return mask
 
 
-def _with_cuts(
-    cube: DemoCube, boxes: Sequence[tuple[int, int, int]], layout: Layout, rng: np.random.Generator
-) -> DemoCube:
-    """SIMULATED: the images with the cuts laid in where they are clear, and their classification spoilt."""
+def _with_cut(cube: DemoCube, box: tuple[int, int, int], layout: Layout) -> DemoCube:
+    """SIMULATED: the images with the cut laid in where they are clear, and their classification spoilt."""
+    # The same but for what it is called, whatever the share.
+    rng = np.random.default_rng([layout.seed, layout.side_px, layout.after.toordinal()])
     red, nir, scl = cube.bands["red"].copy(), cube.bands["nir"].copy(), cube.scl.copy()
     texture = 1 + _TEXTURE * rng.standard_normal(red.shape[1:])
     for date, day in enumerate(cube.days):
@@ -262,13 +240,12 @@ def _with_cuts(
         visible = np.isin(cube.scl[date], CLEAR_CLASSES)
         # Two images lie up to 12 m apart.
         shift, light = rng.integers(-1, 2, 2), 1 + _DAILY * rng.standard_normal()
-        for top, left, side in boxes:
-            cut = _mask((top + int(shift[0]), left + int(shift[1]), side), red.shape[1:])
-            fine = cut & visible.repeat(2, axis=0).repeat(2, axis=1)
-            red[date][fine] = (1e4 * _SOIL_RED * light * texture[fine]).astype(np.uint16)
-            nir[date][fine] = (1e4 * _SOIL_NIR * light * texture[fine]).astype(np.uint16)
-            share = cut.reshape(scl.shape[1], 2, scl.shape[2], 2).mean(axis=(1, 3))
-            scl[date] = _called(scl[date], visible, share, layout.called_right, rng)
+        cut = _mask((box[0] + int(shift[0]), box[1] + int(shift[1]), box[2]), red.shape[1:])
+        fine = cut & visible.repeat(2, axis=0).repeat(2, axis=1)
+        red[date][fine] = (1e4 * _SOIL_RED * light * texture[fine]).astype(np.uint16)
+        nir[date][fine] = (1e4 * _SOIL_NIR * light * texture[fine]).astype(np.uint16)
+        share = cut.reshape(scl.shape[1], 2, scl.shape[2], 2).mean(axis=(1, 3))
+        scl[date] = _called(scl[date], visible, share, layout.called_right, rng)
     return replace(cube, bands={**cube.bands, "red": red, "nir": nir}, scl=scl)
 
 
@@ -281,8 +258,8 @@ def _called(
 ) -> NDArray[np.uint8]:
     """The classification of a date with one cut, which covers a share of each pixel."""
     dice, spots = rng.random(share.shape), rng.random(share.shape) < _SPOTS
+    right = SceneClass.VEGETATION if rng.random() < _CALLED_GREEN else SceneClass.BARE
     if rng.random() < called_right:
-        right = SceneClass.VEGETATION if rng.random() < _CALLED_GREEN else SceneClass.BARE
         return np.where(visible & (share >= 0.5), right, scl).astype(np.uint8)
     cloud = np.where(dice < 0.7, SceneClass.CLOUD_HIGH, SceneClass.CLOUD_MEDIUM)
     rim = np.where(dice < 0.5, SceneClass.UNCLASSIFIED, scl)
