@@ -41,6 +41,8 @@ class Settings(BaseSettings):
         Decoding and computing threads; as many as processors by default.
     max_requests_per_host
         Requests under way at once to one server of an archive.
+    false_clouds
+        Whether small clouds that stay where they were are read as bare ground (ADR 0011).
     """
 
     model_config = SettingsConfigDict(
@@ -57,6 +59,7 @@ class Settings(BaseSettings):
     forest_mask: Path | None = None
     threads: int | None = Field(default=None, ge=1)
     max_requests_per_host: int = Field(default=8, ge=1, le=256)
+    false_clouds: bool = False
 
     @classmethod
     def settings_customise_sources(

@@ -15,6 +15,7 @@ from tiles.errors import AreaError, SylvigieError
 
 if TYPE_CHECKING:
     from scripts.monthly import RunRequest
+    from tiles.engine import ChangeParams
 
 _CATALOG_HELP = (
     "Archive to read: earth-search-c1, earth-search, cdse, planetary-computer; https://host/stac#collection of any "
@@ -65,7 +66,7 @@ def scan(
 
     settings = load_settings()
     wanted = Month.parse(month)
-    params = ScanParams(patches=PatchParams(min_area_ha=min_area_ha))
+    params = ScanParams(_change_params(settings.false_clouds), PatchParams(min_area_ha=min_area_ha))
     watched = WatchedArea.open(forest_mask or settings.forest_mask, aoi)
     result, cost = run_with_report(
         open_catalogue(catalog or settings.catalogue, settings.credentials()),
@@ -166,12 +167,20 @@ def _request(
         catalogue=catalog or settings.catalogue,
         credentials=settings.credentials(),
         forest_mask=mask,
-        params=ScanParams(patches=PatchParams(min_area_ha=min_area_ha)),
+        params=ScanParams(_change_params(settings.false_clouds), PatchParams(min_area_ha=min_area_ha)),
         threads=threads or settings.threads,
         max_requests_per_host=settings.max_requests_per_host,
         may_build=may_build,
         scheduler=scheduler,
     )
+
+
+def _change_params(false_clouds: bool) -> ChangeParams:
+    """What is a loss, by settings."""
+    from tiles.engine import ChangeParams
+    from tiles.false_cloud import FalseCloudParams
+
+    return ChangeParams(false_clouds=FalseCloudParams() if false_clouds else None)
 
 
 @app.command()

@@ -55,12 +55,15 @@ _DATES_AT_ONCE = 16
 
 @dataclass(frozen=True)
 class ChangeParams:
-    """Parameters of a change map, stage by stage. Without `false_clouds` all that is called cloud is cloud."""
+    """Parameters of a change map, stage by stage.
+
+    Without `false_clouds`, which is the default, all that is called cloud is cloud (ADR 0011).
+    """
 
     clear: ClearParams = field(default_factory=ClearParams)
-    false_clouds: FalseCloudParams | None = field(default_factory=FalseCloudParams)
     reference: ReferenceParams = field(default_factory=ReferenceParams)
     monitor: MonitorParams = field(default_factory=MonitorParams)
+    false_clouds: FalseCloudParams | None = None
 
 
 @dataclass(frozen=True)

@@ -257,13 +257,12 @@ def test_progress_counts_each_window_once_and_ends_with_all(monkeypatch: pytest.
 
 @pytest.mark.parametrize("size", [1, 2])
 def test_the_margin_around_a_cloud_is_kept_across_windows(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    # One cirrus in the corner of a window, on every date of the last year: its margin reaches three other windows. (A
-    # cloud that stays for a year would be read as bare ground.)
+    # One cloud in the corner of a window, on every date of the last year: its margin reaches three other windows.
     class Spotted(Forest):
         def bands(self, day: dt.date) -> tuple[NDArray[np.uint16], NDArray[np.uint16], NDArray[np.uint8]]:
             red, nir, scl = super().bands(day)
             if day >= MONITORED[0]:
-                scl[16 // size, 16 // size] = 10
+                scl[16 // size, 16 // size] = 9
             return red, nir, scl
 
     forest = Spotted(shape=(48, 48), felled_on=dt.date(2030, 1, 1), pixels_per_class=size)
