@@ -174,7 +174,9 @@ def _openings(cube: DemoCube, patches: gpd.GeoDataFrame) -> Iterator[Figure]:
                 dates += 1
     cloud = int(counts[list(CLOUD_CLASSES)].sum())
     note = f"{cloud} of {counts.sum()} looks on {dates} dates; vegetation {int(counts[SceneClass.VEGETATION])}"
-    yield Figure("clouds", "real openings called cloud in clear summer images", 100 * cloud / counts.sum(), "%", note=note)
+    yield Figure(
+        "clouds", "real openings called cloud in clear summer images", 100 * cloud / counts.sum(), "%", note=note
+    )
 
 
 def _real_scenes(folder: Path) -> Iterator[Figure]:
@@ -199,7 +201,9 @@ def _real_scenes(folder: Path) -> Iterator[Figure]:
         isolated = int((runs[:, 2] - runs[:, 1]).sum())
         note = "; ".join(f"{name} {share:.0%}" for name, share in shares.items())
         note += f"; {bright.sum()} px; {cloud.mean():.1%} of the scene is cloud, {isolated} px of it isolated"
-        yield Figure("clouds", f"real scene of {day}: bright ground called cloud", 100 * cloud[bright].mean(), "%", note=note)
+        yield Figure(
+            "clouds", f"real scene of {day}: bright ground called cloud", 100 * cloud[bright].mean(), "%", note=note
+        )
     yield Figure("clouds", "real scenes: looks freed, of all cloud", freed, "px", note=f"of {clouds}; at 120 m")
 
 
@@ -215,7 +219,9 @@ def _sky() -> Iterator[Figure]:
     for name, goal in _SKIES.items():
         percent, isolated = _freed_of(_sky_scenes(name, _SKY_HELD_OUT), _PARAMS)
         note = f"SIMULATED, {_SKY_COVER:.0%} cover, {isolated:.0%} of it isolated, {_SKY_DATES} dates"
-        yield Figure("clouds", f"holdout: fair-weather clouds that {name}, freed", percent, "%", at_most=goal, note=note)
+        yield Figure(
+            "clouds", f"holdout: fair-weather clouds that {name}, freed", percent, "%", at_most=goal, note=note
+        )
 
 
 def _freed_of(scenes: Sequence[NDArray[np.uint8]], params: FalseCloudParams) -> tuple[float, float]:

@@ -191,9 +191,7 @@ class CutSeason:
         days = [cube.days[date] for date in dates]
         follow(ndvi, near_infrared, days, self.forest.cells, self._reference, memory, MonitorParams())
 
-    def _found(
-        self, laid: DemoCube, clear: NDArray[np.uint8], box: tuple[int, int, int]
-    ) -> dict[str, int | None]:
+    def _found(self, laid: DemoCube, clear: NDArray[np.uint8], box: tuple[int, int, int]) -> dict[str, int | None]:
         """Days from the last of the forest to the date on which a cut is found, and confirmed."""
         monitor, before = MonitorParams(), self._memory
         memory = PixelMemory(before.counts.copy(), before.when.copy(), before.sums.copy(), before.brightness.copy())

@@ -318,9 +318,7 @@ def _in_two(
     first, then = folder / "first", folder / "then"
     month = Month(day.year, day.month)
     _, _, sums = _engine(month, REFERENCE, MONITORED[:cut], first, None, threads, forest, params)
-    sink, tally, _ = _engine(
-        LAST, [], MONITORED[cut:], then, StateReader(first, first, sums), threads, forest, params
-    )
+    sink, tally, _ = _engine(LAST, [], MONITORED[cut:], then, StateReader(first, first, sums), threads, forest, params)
     return sink, tally, sums
 
 
