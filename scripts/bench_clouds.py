@@ -187,7 +187,8 @@ def _real_scenes(folder: Path) -> Iterator[Figure]:
         return
     memory, freed, clouds = None, 0, 0
     for path in scenes:
-        scl, red, nir = (_pixels_of(path.with_name(f"{name}.tif")) for name in ("SCL", "B04", "B08"))
+        red, nir = (_pixels_of(path.with_name(f"{name}.tif")) for name in ("B04", "B08"))
+        scl = _pixels_of(path).astype(np.uint8)
         day = dt.datetime.strptime(path.parent.name.split("_")[2], "%Y%m%d").date()  # noqa: DTZ007 - a day
         rows = ClassRows((0, scl.shape[0]), (0, scl.shape[0]), (0, scl.shape[0]))
         memory = memory or CloudMemory.empty((scl.shape[0], scl.shape[1]))

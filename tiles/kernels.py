@@ -1286,7 +1286,7 @@ def _moved_on(
     count: NDArray[np.uint8],
     last_day: NDArray[np.int16],
 ) -> int:
-    """Pixels of the isolated blobs that were in one blob's place, further than `reach` from it, that are forest today."""
+    """Pixels that were remembered in one blob's place, further than `reach` from it, and are vegetation today."""
     (rows, cols), last = scl.shape, runs.shape[0] - 1
     top, bottom = max(0, runs[0, 0] - first_row - ring), min(rows, runs[last, 0] - first_row + 1 + ring)
     left, right = max(0, runs[:, 1].min() - ring), min(cols, runs[:, 2].max() + ring)
@@ -1310,12 +1310,12 @@ def _moved_on(
         for other in range(max(0, row - 1), min(height, row + 2)):
             for beside in range(max(0, col - 1), min(width, col + 2)):
                 known = count[top + other, left + beside] > 0
-                if known and not reached[other, beside]:
-                    if day - last_day[top + other, left + beside] <= max_gap_days:
-                        reached[other, beside] = True
-                        stack[size] = other * width + beside
-                        size += 1
-                        moved += int(scl[top + other, left + beside] == green)
+                recent = day - last_day[top + other, left + beside] <= max_gap_days
+                if known and recent and not reached[other, beside]:
+                    reached[other, beside] = True
+                    stack[size] = other * width + beside
+                    size += 1
+                    moved += int(scl[top + other, left + beside] == green)
     return moved
 
 

@@ -194,9 +194,13 @@ def test_a_file_that_is_lost_while_it_is_used_is_told(tmp_path: Path, name: str,
     sums = _keep(tmp_path / "state", WINDOWS, range(len(WINDOWS)))
     reader = StateReader(tmp_path / "state", tmp_path / "state", sums)
     spoil(tmp_path / "state" / name)
-    with pytest.raises(StateError, match=f"{name} is damaged: build"):
+
+    def recall() -> None:
         reader.recall(0, _garbage(PIXELS[0]))
         reader.recall_clouds(0)
+
+    with pytest.raises(StateError, match=f"{name} is damaged: build"):
+        recall()
 
 
 @pytest.mark.parametrize("pixels", [0, PIXELS[0] - 1, PIXELS[0] + 1, PIXELS[3]])
