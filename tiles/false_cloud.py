@@ -4,7 +4,8 @@ Sen2Cor finds clouds by brightness. A fresh cut on pale soil is bright, and so n
 thing that is looked for, and the margin around it hides its neighbours. One date cannot tell such a cut from a small
 cloud; several can, since clouds move on. A small "cloud" whose surroundings are clear (`isolated_clouds`), over the
 same pixels on a second date, without vegetation seen there in between, is read as bare ground (`free_false_clouds`),
-from that second date on: never backwards, so that what was told of a month stands.
+from that second date on: never backwards, so that what was told of a month stands. It is off by default, and why is
+told in ADR 0011.
 
 Dates are taken in order, and what is known of the past is two small numbers a pixel (`CloudMemory`), mostly zero: a
 year in one go and month by month give the same.
@@ -61,8 +62,9 @@ class FalseCloudParams:
         the rim of a cut is cloud on one and forest on the other.
     min_persistent_share
         Share of a blob that must be persistent; then all of it is freed. A cut keeps its shape, a cloud that meets the
-        place of another does not. Of 0.7, 0.8 and 0.9, the first frees half as many clouds again, and the last leaves
-        cuts blocked whose classification is patchy (`scripts/bench_clouds.py`).
+        place of another does not. Nor does a small cloud in the place of a larger one that has moved on: of what was
+        remembered around it, no more may be vegetation than the rest of this share, relative to the blob. Chosen with
+        `looks` by the rule of ADR 0011 (`scripts/bench_clouds.py`).
     """
 
     max_extent_m: float = 800.0
