@@ -90,7 +90,7 @@ def test_detection(tmp_path: Path, shared_data: Path) -> None:
 
 def test_clouds(tmp_path: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("nrt", reason="the demo's images come with nrt")
-    monkeypatch.setattr(bench_clouds, "_HELD_OUT", {after: (7,) for after in bench_clouds._HELD_OUT})
+    monkeypatch.setattr(bench_clouds, "_HELD_OUT", dict.fromkeys(bench_clouds._HELD_OUT, (7,)))
     monkeypatch.setattr(bench_clouds, "_SETTINGS", bench_clouds._SETTINGS[1:2])
     monkeypatch.setattr(bench_clouds, "_SKY_PX", 400)
     monkeypatch.setattr(bench_clouds, "_TILE_PX", 550)
@@ -101,7 +101,11 @@ def test_clouds(tmp_path: Path, shared_data: Path, monkeypatch: pytest.MonkeyPat
     assert len(won) == 4
     assert won[0] > 50
     assert won[0] > won[-1]
-    harmless = [*_named(figures, "real cloud beside them"), *_named(figures, "fair-weather"), *_named(figures, "of all")]
+    harmless = [
+        *_named(figures, "real cloud beside them"),
+        *_named(figures, "fair-weather"),
+        *_named(figures, "of all"),
+    ]
     assert len(harmless) == 8
     assert [figure["name"] for figure in harmless if figure["met"] is False] == []
     kept, seen = (_named(figures, name)[-1] for name in ("that are kept", "without dates that show little"))
