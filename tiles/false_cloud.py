@@ -176,9 +176,7 @@ class CloudMemory:
         memory.last_day.flat[place[here]] = listed.last_day[here]
         return memory
 
-    def listed(
-        self, rows: ClassRows, day: dt.date | None = None, params: FalseCloudParams | None = None
-    ) -> CloudList:
+    def listed(self, rows: ClassRows, day: dt.date | None = None, params: FalseCloudParams | None = None) -> CloudList:
         """The pixels of which something is known; of those too long before `day` nothing is, as for any later one."""
         count, last_day = self.count.ravel(), self.last_day.ravel()
         place = np.flatnonzero(count)

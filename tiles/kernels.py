@@ -1286,8 +1286,7 @@ def _moved_on(
     count: NDArray[np.uint8],
     last_day: NDArray[np.int16],
 ) -> int:
-    """Pixels of the isolated blobs that were in one blob's place, further than `reach` from it, that are forest today.
-    """
+    """Pixels of the isolated blobs that were in one blob's place, further than `reach` from it, that are forest today."""
     (rows, cols), last = scl.shape, runs.shape[0] - 1
     top, bottom = max(0, runs[0, 0] - first_row - ring), min(rows, runs[last, 0] - first_row + 1 + ring)
     left, right = max(0, runs[:, 1].min() - ring), min(cols, runs[:, 2].max() + ring)
