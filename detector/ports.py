@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from detector.pipeline import ScanParams
+from detector.tile_rows import RowShare
 from tiles.catalog import Credentials, SkippedScene
 from tiles.month import Month
 
@@ -150,8 +151,8 @@ class TileWork(Protocol):
     leave each file of the data directory either as it was or whole, whenever it is killed.
     """
 
-    def __call__(self, job: TileJob, progress: Progress | None) -> TileOutcome:
-        """Work out the job's tile, telling how far it is."""
+    def __call__(self, job: TileJob, progress: Progress | None, share: RowShare | None = None) -> TileOutcome:
+        """Work out the job's tile, telling how far it is; by rows of windows where there are others to share with."""
         ...
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,12 @@ from detector.outlines import to_wgs84
 from detector.params import PatchParams
 from detector.pipeline import TileAlerts, find_alerts, software_version
 from detector.ports import Progress, TileJob, TileOutcome, TileStatus
+from detector.tile_rows import RowJob, RowShare, put_together
 from detector.tile_store import FOREST_FILE, PATCHES_FILE, TileMonth, TileStore, write_record
 from tiles.catalog import Catalogue, Found, SkippedScene, open_catalogue
 from tiles.catalog.passes import drop_from, same_moment
 from tiles.change import ChangeMapFiles, ChangeMapWriter, write_item
-from tiles.engine import ChangeParams, Tally, TilePlan, make_change_map
+from tiles.engine import ChangeParams, Tally, TilePlan, make_change_map, row_count
 from tiles.errors import SceneReadError, StateError
 from tiles.grid import Grid
 from tiles.merging import archive_reader
@@ -52,7 +53,7 @@ KEPT_MONTHS = 6
 """Months whose memory is kept: enough to begin again before the late ones."""
 
 
-def work_tile(job: TileJob, progress: Progress | None) -> TileOutcome:
+def work_tile(job: TileJob, progress: Progress | None, share: RowShare | None = None) -> TileOutcome:
     """Bring a tile up to a month. To be called with the tile's lock held; see `detector.ports.TileWork`.
 
     Raises
@@ -60,12 +61,12 @@ def work_tile(job: TileJob, progress: Progress | None) -> TileOutcome:
     tiles.errors.SylvigieError
         When the tile cannot be worked on; what is kept of it is as it was, or further by whole months.
     """
-    return _TileWork(job, progress).run()
+    return _TileWork(job, progress, share).run()
 
 
-def build_reference(job: TileJob, progress: Progress | None) -> TileOutcome:
+def build_reference(job: TileJob, progress: Progress | None, share: RowShare | None = None) -> TileOutcome:
     """Build a tile's reference, to serve from the job's month on; see `work_tile`."""
-    return _TileWork(job, progress).build()
+    return _TileWork(job, progress, share).build()
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,9 @@ class _Done:
 
 
 class _TileWork:
-    def __init__(self, job: TileJob, progress: Progress | None) -> None:
-        self._job, self._progress = job, progress
+    def __init__(self, job: TileJob, progress: Progress | None, share: RowShare | None) -> None:
+        self._job, self._progress, self._share = job, progress, share
+        self._bytes_elsewhere = 0
         self._store = TileStore(job.data_dir, job.tile)
         self._catalogue: Catalogue = open_catalogue(job.catalogue, job.credentials)
         self._options = gdal_env(self._catalogue.access)
@@ -246,17 +248,20 @@ class _TileWork:
             area = WatchedArea(forest_raster=folder / FOREST_FILE)
         terms = 1 + 2 * params.change.reference.order if work.known is None else None
         with ChangeMapWriter(files, plan.grid) as writer, StateWriter(folder, terms) as keeper:
-            tally = make_change_map(
-                plan,
-                area.on(plan.grid),
-                self._reader,
-                writer,
-                params.change,
-                job.threads,
-                self._progress,
-                known=work.known,
-                keeper=keeper,
-            )
+            if self._share is not None and row_count(plan.grid) > 1:
+                tally = self._compute_elsewhere(self._share, work, plan, area, writer, keeper)
+            else:
+                tally = make_change_map(
+                    plan,
+                    area.on(plan.grid),
+                    self._reader,
+                    writer,
+                    params.change,
+                    job.threads,
+                    self._progress,
+                    known=work.known,
+                    keeper=keeper,
+                )
         uses = {"reference": plan.reference, "monitored": plan.monitored}
         write_item(files, plan.grid, job.tile, work.month, uses, software_version())
         record = _record(job, work, plan, skipped, tally)
@@ -266,6 +271,37 @@ class _TileWork:
         features = {str(name): found.features[name].to_numpy() for name in found.features}
         write_found(_found_patches(found, plan.grid), folder / PATCHES_FILE, features)
         write_record(folder, record)
+
+    def _compute_elsewhere(
+        self,
+        share: RowShare,
+        work: _Work,
+        plan: TilePlan,
+        area: WatchedArea,
+        writer: ChangeMapWriter,
+        keeper: StateWriter,
+    ) -> Tally:
+        """Have the rows of windows worked out by others, and write what they come to."""
+        job, total = self._job, row_count(plan.grid)
+        assert area.forest_raster is not None  # _compute has written it
+        row = RowJob(
+            0,
+            plan,
+            area.forest_raster,
+            None if work.known is None else work.known.folders,
+            job.params.change,
+            job.catalogue,
+            job.max_requests_per_host,
+            job.threads,
+            job.credentials,
+        )
+        jobs = [replace(row, row=index) for index in range(total)]
+        progress = self._progress
+        tally, bytes_read = put_together(
+            share(jobs), writer, keeper, lambda done: None if progress is None else progress(done, total)
+        )
+        self._bytes_elsewhere += bytes_read
+        return tally
 
     def _scenes_before(self, before: TileMonth | None) -> list[dict[str, Any]]:
         """Scenes of the months that a month stands on, back to the one in which the reference was built."""
@@ -293,7 +329,7 @@ class _TileWork:
             scenes_read=tuple(done.scenes) or tuple(scene["id"] for scene in record["scenes"]),
             scenes_skipped=tuple(done.skipped.values()) or tuple(skipped),
             redone_months=tuple(done.redone),
-            bytes_read=self._reader.bytes_read,
+            bytes_read=self._reader.bytes_read + self._bytes_elsewhere,
             watched_px=pixels["watched"],
             observed_px=pixels["observed"],
             provisional_px=pixels["provisional"],

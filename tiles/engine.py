@@ -151,6 +151,7 @@ def make_change_map(
     *,
     known: Known | None = None,
     keeper: Keeper | None = None,
+    rows: Sequence[int] | None = None,
 ) -> Tally:
     """Compute a tile's change map.
 
@@ -172,6 +173,8 @@ def make_change_map(
         What is known of the tile from before; without it the reference is fitted to the plan's.
     keeper
         Takes what is known of each window in the end.
+    rows
+        Which rows of windows, of `row_count`; all by default. What a row comes to does not depend on the others.
 
     Raises
     ------
@@ -181,7 +184,12 @@ def make_change_map(
         When what is known is of other forest than the watched.
     """
     engine = _Engine(plan, watched, reader, sink, params, progress, known, keeper)
-    return engine.run(threads or available_threads())
+    return engine.run(threads or available_threads(), range(row_count(plan.grid)) if rows is None else rows)
+
+
+def row_count(grid: Grid) -> int:
+    """Number of rows of windows that a grid is worked on in."""
+    return -(-grid.shape[0] // WINDOW_PX)
 
 
 @dataclass
@@ -231,8 +239,9 @@ class _Engine:
         self._lock = threading.Lock()
         self._tally = Tally()
 
-    def run(self, threads: int) -> Tally:
-        rows = list(enumerate(_by_row(list(self._plan.grid.windows(WINDOW_PX)))))
+    def run(self, threads: int, wanted: Sequence[int]) -> Tally:
+        every = _by_row(list(self._plan.grid.windows(WINDOW_PX)))
+        rows = [(index, every[index]) for index in wanted]
         total, done = sum(len(row) for _, row in rows), 0
         with ThreadPoolExecutor(threads, thread_name_prefix="window") as pool:
             pending: list[Future[None]] = []

@@ -88,6 +88,58 @@ class Known(Protocol):
         ...
 
 
+Batches = Mapping[str, Sequence[NDArray[Any]]]
+"""Columns of a window, or of a row of them, by the file that they go to."""
+
+
+def _window_batches(reference: CodedReference, memory: PixelMemory, with_reference: bool) -> Batches:
+    """What is kept of a window: copies, since the engine uses its arrays again while they wait for their turn."""
+    open_ones = np.flatnonzero(memory.n_low)
+    batches: dict[str, Sequence[NDArray[Any]]] = {
+        MEMORY_FILE: [column.copy() for column in (memory.last_intact, memory.n_before, memory.brightness)],
+        SUSPICION_FILE: [
+            open_ones.astype(np.int32),
+            *(memory.counts[row, open_ones] for row in (0, 1, 3, 4)),
+            memory.first_low[open_ones],
+            *(total[open_ones] for total in memory.sums),
+        ],
+    }
+    if with_reference:
+        batches[REFERENCE_FILE] = [
+            column.copy() for column in (*reference.coefficients, reference.lowest, reference.count)
+        ]
+    return batches
+
+
+def _cloud_batch(clouds: CloudList) -> Batches:
+    return {CLOUDS_FILE: [column.copy() for column in (clouds.pixel, clouds.count, clouds.last_day)]}
+
+
+class StateList:
+    """Collects what a `StateWriter` elsewhere is to write, where a part of a tile is worked out for another process.
+
+    Parameters
+    ----------
+    with_reference
+        Whether the reference is new.
+    """
+
+    def __init__(self, with_reference: bool) -> None:
+        self._with_reference, self._lock = with_reference, threading.Lock()
+        self.batches: list[tuple[int, Batches]] = []
+
+    def keep(self, index: int, reference: CodedReference, memory: PixelMemory) -> None:
+        """Take a window; see `Keeper.keep`."""
+        kept = index, _window_batches(reference, memory, self._with_reference)
+        with self._lock:
+            self.batches.append(kept)
+
+    def keep_clouds(self, row: int, clouds: CloudList) -> None:
+        """Take a row of windows; see `Keeper.keep_clouds`."""
+        with self._lock:
+            self.batches.append((row, _cloud_batch(clouds)))
+
+
 class _OrderedFile:
     """An Arrow file whose batches are written in the order of the windows, whatever order they come in.
 
@@ -147,30 +199,17 @@ class StateWriter:
 
     def keep(self, index: int, reference: CodedReference, memory: PixelMemory) -> None:
         """Take a window; see `Keeper.keep`."""
-        open_ones = np.flatnonzero(memory.n_low)
-        batches: dict[str, tuple[NDArray[Any], ...]] = {
-            MEMORY_FILE: (memory.last_intact, memory.n_before, memory.brightness),
-            SUSPICION_FILE: (
-                open_ones.astype(np.int32),
-                *(memory.counts[row, open_ones] for row in (0, 1, 3, 4)),
-                memory.first_low[open_ones],
-                *(total[open_ones] for total in memory.sums),
-            ),
-        }
-        if self.terms is not None:
-            batches[REFERENCE_FILE] = (*reference.coefficients, reference.lowest, reference.count)
-        self._put(index, batches)
+        self.put(index, _window_batches(reference, memory, self.terms is not None))
 
     def keep_clouds(self, row: int, clouds: CloudList) -> None:
         """Take a row of windows; see `Keeper.keep_clouds`."""
-        self._put(row, {CLOUDS_FILE: (clouds.pixel, clouds.count, clouds.last_day)})
+        self.put(row, _cloud_batch(clouds))
 
-    def _put(self, index: int, batches: Mapping[str, tuple[NDArray[Any], ...]]) -> None:
-        # The engine uses its arrays again: what waits for its turn has to be a copy.
-        copies = {name: [column.copy() for column in columns] for name, columns in batches.items()}
+    def put(self, index: int, batches: Batches) -> None:
+        """Take what a `StateList` has collected of a window, or of a row of them."""
         try:
             with self._lock:
-                for name, columns in copies.items():
+                for name, columns in batches.items():
                     self._files[name].put(index, columns)
         except OSError as error:
             raise self._refusal(error) from error
@@ -203,7 +242,7 @@ class StateReader:
     reference, memory
         The folders that hold `REFERENCE_FILE`, and `MONTHLY_FILES`.
     checksums
-        CRC-32 that each file is to have.
+        CRC-32 that each file is to have; not looked at where None, by who is told that it was.
 
     Raises
     ------
@@ -211,11 +250,12 @@ class StateReader:
         When a file is absent, damaged or not what was written.
     """
 
-    def __init__(self, reference: Path, memory: Path, checksums: Mapping[str, int]) -> None:
+    def __init__(self, reference: Path, memory: Path, checksums: Mapping[str, int] | None) -> None:
+        self.folders = reference, memory
         self._paths = {REFERENCE_FILE: reference / REFERENCE_FILE, **{name: memory / name for name in MONTHLY_FILES}}
         self._local = threading.local()
         for name, path in self._paths.items():
-            if checksums.get(name) != checksum(path):
+            if checksums is not None and checksums.get(name) != checksum(path):
                 raise StateError(
                     f"{path} is not as it was written: take that month back from a backup, or build it anew."
                 )
