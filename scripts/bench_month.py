@@ -19,7 +19,7 @@ from detector.ports import TileJob, TileOutcome
 from detector.tile_month import build_reference, work_tile
 from scripts.bench_bytes import cost_of_france
 from scripts.bench_figures import BenchParams, Figure, forget_peak, in_child, peak_memory_bytes, take_turns
-from scripts.bench_scan import Decoder, Nowhere, Recorder, ratio_of, spent_in_parts
+from scripts.bench_scan import Decoder, Nowhere, Recorder, ratio_of, read_again, spent_in_parts
 from scripts.simulated_tile import FileForm, write_simulated_tile
 from tiles.catalog import open_catalogue
 from tiles.engine import ChangeParams, TilePlan, available_threads, make_change_map
@@ -98,7 +98,9 @@ def bench_month(params: BenchParams) -> Iterator[Figure]:
             if form is FileForm.EARTH_SEARCH:
                 yield from spent_in_parts(partial(tile.scan, RasterioReader(), Path(kept)))
         if form is FileForm.EARTH_SEARCH:
-            yield from _whole_months(params, (archive, simulated_month(params, side // 4 * 2, form, params.cloud_share)))
+            yield from _whole_months(
+                params, (archive, simulated_month(params, side // 4 * 2, form, params.cloud_share))
+            )
 
 
 def _whole_months(params: BenchParams, archives: Sequence[Path]) -> Iterator[Figure]:
