@@ -105,7 +105,7 @@ def bench_month(params: BenchParams) -> Iterator[Figure]:
 
 def _whole_months(params: BenchParams, archives: Sequence[Path]) -> Iterator[Figure]:
     """What `sylvigie monthly` does of a tile and of one of half its side, change map and patches too."""
-    peaks = []
+    peaks: list[int] = []
     for archive in archives:
         with TemporaryDirectory(dir=params.work) as data:
             seconds, peak, outcome = in_child(_work, archive, Path(data))
