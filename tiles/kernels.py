@@ -101,6 +101,31 @@ def _or_row(row: NDArray[np.uint8], into: NDArray[np.uint8]) -> None:
 
 
 @njit(cache=True, nogil=True)
+def add_differences(differences: NDArray[np.unsignedinteger], left: int, out: NDArray[np.unsignedinteger]) -> None:
+    """Undo TIFF's predictor of whole numbers (TIFF 6.0, section 14), along rows.
+
+    Parameters
+    ----------
+    differences : uint8 or uint16, shape (rows, more cols)
+        The first pixel of each row, then differences between neighbours, modulo what the type holds.
+    left
+        First column that is wanted.
+    out : shape (rows, cols), of the same dtype
+        Written: pixels from `left` on.
+    """
+    for row in range(out.shape[0]):
+        stored, pixels = differences[row], out[row]
+        total = np.uint32(0)
+        for col in range(left):
+            total += np.uint32(stored[col])
+        # One stretch of the row, indexed from zero.
+        wanted = stored[left:]
+        for col in range(pixels.size):
+            total += np.uint32(wanted[col])
+            pixels[col] = total
+
+
+@njit(cache=True, nogil=True)
 def _spread(coarse: NDArray[np.uint8], size: int, out: NDArray[np.uint8]) -> None:
     """Repeat each value over the pixels that it covers. Two is written out, being every Sentinel-2 scene's."""
     if size == 2:
