@@ -20,15 +20,19 @@ where a field or the département's threshold is not known.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from detector.criteria.fields import Value, read_fields
 from detector.criteria.formulas import MASSIF_THRESHOLD, THRESHOLD, all_of, any_of
 from detector.criteria.rules import Rule, RuleKind, Rules, Scope, Term
+
+if TYPE_CHECKING:
+    from detector.alerts import Alert
 
 CONFIRMED, HARVEST, UNCERTAIN = "confirmed", "harvest", "uncertain"
 """Values of the fields `state` and `cause` that are told apart here."""
@@ -64,8 +68,8 @@ class Evaluation:
     criteria
         By code: ``code``, ``value``, ``threshold``, ``unit``, ``met`` (True, False, None), ``source``.
     legal_points
-        By code: ``code``, ``status``, ``because``, ``reference``, ``value``, ``threshold``, ``unit``, ``missing`` (fields
-        that would decide), ``source``.
+        By code: ``code``, ``status``, ``because``, ``reference``, ``value``, ``threshold``, ``unit``, ``missing`` (the
+        fields that would decide), ``source``.
     potentially_abusive
         See the module.
     rules_version
@@ -114,6 +118,25 @@ def evaluate(fields: Mapping[str, Any], rules: Rules, on: date) -> Evaluation:
     points = tuple(_legal_point(rule, rules, values, on) for rule in rules.of_kind(RuleKind.LEGAL))
     abusive = all_of((_is_confirmed(values), _is_harvest(values), any_of(one["met"] for one in criteria)))
     return Evaluation(criteria, points, abusive, rules.version)
+
+
+def judged(alert: Alert, rules: Rules) -> Alert:
+    """An alert with what the rules say of it, on its first low date.
+
+    Raises
+    ------
+    tiles.errors.InvalidParameterError
+        As of `evaluate`.
+    """
+    fields = {field.name: getattr(alert, field.name) for field in dataclasses.fields(alert)}
+    said = evaluate(fields, rules, alert.first_low)
+    return dataclasses.replace(
+        alert,
+        potentially_abusive=said.potentially_abusive,
+        criteria=said.criteria,
+        legal_points=said.legal_points,
+        rules_version=said.rules_version,
+    )
 
 
 def _is_confirmed(values: Mapping[str, Value]) -> bool | None:

@@ -15,6 +15,10 @@ Value = float | str | bool | None
 """Of a field; None where it is not known."""
 
 
+PUBLISHED_DECIMALS = 4
+"""Of a number, as in the published alerts: a rule says the same of an alert before and after it is published."""
+
+
 class Kind(StrEnum):
     """What a field holds."""
 
@@ -171,7 +175,8 @@ def read_fields(properties: Mapping[str, Any]) -> dict[str, Value]:
     Returns
     -------
     values
-        By name, each field of `FIELDS`; None where absent, null or not a finite number.
+        By name, each field of `FIELDS`; None where absent, null or not a finite number. Numbers are rounded as they are
+        published.
 
     Raises
     ------
@@ -193,7 +198,7 @@ def _checked(field: Field, value: Any) -> Value:
     if value is None:
         return None
     if field.kind is Kind.NUMBER and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value) if math.isfinite(value) else None
+        return round(float(value), PUBLISHED_DECIMALS) if math.isfinite(value) else None
     if field.kind is Kind.TEXT and isinstance(value, str):
         return str(value)
     if field.kind is Kind.YES_NO and isinstance(value, bool):
