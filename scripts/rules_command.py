@@ -42,8 +42,13 @@ def show(
 ) -> None:
     """Show the rules, in plain words, with the article and the source of each."""
     from detector.criteria.loading import load_rules
+    from detector.criteria.rules import is_departement
     from scripts.rules_text import show_lines
 
+    if departement is not None and not is_departement(departement):
+        raise InvalidParameterError(
+            f"{departement} is none of the départements: give the INSEE code, such as 01 or 2A."
+        )
     rules = load_rules(own_rules)
     chosen = [rule for rule in rules.rules if code in (None, rule.code)]
     if not chosen:

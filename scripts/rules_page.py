@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from detector.criteria.fields import FIELDS, Origin
 from detector.criteria.rules import DepartementRow, Rule, RuleKind, Rules, Scope, Source, Term
-from scripts.rules_words import Lang, amount, in_words, period_words, word
+from scripts.rules_words import Lang, amount, colon, in_words, period_words, word
 
 _HEAD = """# Critères et points de droit · Criteria and legal points
 
@@ -81,10 +81,10 @@ def _rule(rule: Rule, rules: Rules) -> Iterator[str]:
         yield from ("", rule.explanation.of(lang), "")
         condition = word("met_if" if rule.kind is RuleKind.POLICY else "check_if", lang)
         for term in rule.terms:
-            yield f"- {condition}: {_when(rule, term, lang)}"
+            yield f"- {condition}{colon(lang)}{_when(rule, term, lang)}"
         if rule.ruled_out_by is not None:
-            yield f"- {word('ruled_out_if', lang)}: {in_words(rule.ruled_out_by, None, lang)}"
-        yield f"- {word('to_look_at', lang)}:"
+            yield f"- {word('ruled_out_if', lang)}{colon(lang)}{in_words(rule.ruled_out_by, None, lang)}"
+        yield f"- {word('to_look_at', lang)}{colon(lang).rstrip()}"
         yield from (f"  - {words.of(lang)}" for words in rule.check)
     yield from ("", f"Formula: `{rule.formula.text}`", "", "Sources:")
     yield from dict.fromkeys(f"- {_link(source)}" for term in rule.terms for source in term.sources)

@@ -71,7 +71,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "not_in_force": ("pas en vigueur à cette date", "not in force on that date"),
     "no_harvest": ("la perte n'est pas une récolte", "the loss is no harvest"),
     "field_unknown": ("il manque : {0}", "missing: {0}"),
-    "threshold_unknown": ("seuil du département inconnu à cette date", "the département's threshold is not known for that date"),
+    "threshold_unknown": ("seuil du département inconnu à cette date", "the département's threshold is not known"),
     "confirmed": ("confirmée", "confirmed"),
     "provisional": ("provisoire", "provisional"),
     "harvest": ("récolte", "harvest"),
@@ -86,11 +86,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "because_criteria_unknown": ("des critères ne sont pas connus", "some criteria are not known"),
     "because_provisional": ("l'alerte n'est pas encore confirmée", "the alert is not confirmed yet"),
     "because_uncertain": ("la cause est incertaine, une personne décide", "the cause is uncertain, a person decides"),
-    "earlier": ("Ce qui était dit sous d'autres versions des règles", "What was said under other versions of the rules"),
+    "earlier": ("Ce qui était dit sous d'autres versions", "What was said under other versions"),
     "never_said": ("rien", "nothing"),
     "said_on": ("dit le {0}", "said on {0}"),
-    "shown_in": ("Comment on le lit", "How to read it"),
-}  # fmt: skip
+}
 """Words of the interface, in French and English."""
 
 

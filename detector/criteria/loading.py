@@ -24,6 +24,7 @@ from detector.criteria.rules import (
     Source,
     Term,
     Words,
+    is_departement,
     threshold_fields,
 )
 from tiles.errors import RulesError
@@ -31,7 +32,6 @@ from tiles.errors import RulesError
 SHIPPED = Path(__file__).parent
 """Folder of the rules that come with Sylvigie."""
 
-_DEPARTEMENT = re.compile(r"0[1-9]|1[0-9]|2[1-9AB]|[3-8][0-9]|9[0-5]|97[1-6]")
 _CODE, _LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,39}"), re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 _Member = TypeVar("_Member", bound=StrEnum)
 _Found = dict[Any, tuple["_Table", Any]]
@@ -280,7 +280,7 @@ def _row(table: _Table, rules: Mapping[str, Rule]) -> DepartementRow:
         known = sorted(rule.code for rule in rules.values() if rule.scope is Scope.DEPARTEMENT)
         raise table.wrong(f"is of a rule that has no thresholds of départements (those that have: {', '.join(known)})")
     departement = table.text("departement")
-    if _DEPARTEMENT.fullmatch(departement) is None:
+    if not is_departement(departement):
         raise table.wrong("is of none of the départements: give the INSEE code, such as '01', '2A' or '974'")
     terms = _terms(table, needs_threshold=True, unit=rule.unit)
     return DepartementRow(rule.code, departement, table.text("name"), terms)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -18,6 +19,7 @@ SEMANTICS = 1
 """Counts up when the same rules come to mean something else in the code; part of the version."""
 
 _HASH_DIGITS = 8
+_DEPARTEMENT = re.compile(r"0[1-9]|1[0-9]|2[1-9AB]|[3-8][0-9]|9[0-5]|97[12346]")
 
 
 class RuleKind(StrEnum):
@@ -248,6 +250,11 @@ class Rules:
                 for row in self.departements
             ],
         }
+
+
+def is_departement(code: str) -> bool:
+    """Whether a code is one of the 101 départements: INSEE, ``01`` to ``95``, ``2A``, ``2B``, ``971`` to ``976``."""
+    return _DEPARTEMENT.fullmatch(code) is not None
 
 
 def threshold_fields(formula: Formula) -> tuple[str, ...]:
