@@ -112,12 +112,7 @@ def _row(row: DepartementRow, rule: Rule) -> str:
 
 
 def _link(source: Source) -> str:
-    text = ", ".join(
-        part
-        for part in (source.text, source.article and f"art. {source.article}", source.date and source.date.isoformat())
-        if part
-    )
-    return text if source.url is None else f"[{text}]({source.url})"
+    return source.citation if source.url is None else f"[{source.citation}]({source.url})"
 
 
 _ORIGINS = {Origin.SCAN: "imagery", Origin.CONTEXT: "reference layers", Origin.PERSON: "a person enters it"}

@@ -125,6 +125,7 @@ def explain_lines(
         if point["status"] == "to_check":
             for words in rule.check:
                 yield from wrapped(f"- {words.of(lang)}", "      ", "        ")
+    yield from ("", word("addresses", lang))
     yield from ("", f"{word('earlier', lang)}{colon(lang).rstrip()}")
     if not earlier:
         yield f"  {word('never_said', lang)}"
@@ -187,6 +188,6 @@ def _because(point: Mapping[str, Any], lang: Lang) -> str:
 
 
 def _named(value: Value, lang: Lang) -> str:
-    if isinstance(value, str) and value in WORDS:
-        return word(value, lang)
-    return amount(value, None, lang)
+    if value is None:
+        return word("not_said", lang)
+    return word(value, lang) if isinstance(value, str) and value in WORDS else str(value)

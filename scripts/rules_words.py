@@ -54,6 +54,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "yes": ("oui", "yes"),
     "no": ("non", "no"),
     "unknown": ("inconnu", "unknown"),
+    "not_said": ("pas encore connue", "not known yet"),
     "alert": ("Alerte", "Alert"),
     "area": ("Surface", "Area"),
     "cut_on": ("Coupe vue le", "Cut seen on"),
@@ -64,7 +65,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "not_met": ("non atteint", "not met"),
     "to_check": ("à vérifier", "to check"),
     "not_applicable": ("sans objet", "not applicable"),
-    "against": ("{0} pour un seuil de {1}", "{0} against a threshold of {1}"),
+    "against": ("{0}, seuil : {1}", "{0}, threshold: {1}"),
     "condition_not_met": ("condition non remplie", "condition not met"),
     "condition_met": ("condition remplie", "condition met"),
     "ruled_out": ("écarté par ce que l'on sait", "ruled out by what is known"),
@@ -87,6 +88,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "because_provisional": ("l'alerte n'est pas encore confirmée", "the alert is not confirmed yet"),
     "because_uncertain": ("la cause est incertaine, une personne décide", "the cause is uncertain, a person decides"),
     "earlier": ("Ce qui était dit sous d'autres versions", "What was said under other versions"),
+    "addresses": (
+        "Les adresses de ces textes : sylvigie rules show",
+        "The addresses of these texts: sylvigie rules show --lang en",
+    ),
     "never_said": ("rien", "nothing"),
     "said_on": ("dit le {0}", "said on {0}"),
 }

@@ -208,4 +208,5 @@ def _judged(
 
 
 def _sources(term: Term) -> str:
-    return "; ".join(str(source) for source in term.sources)
+    """Short: each alert carries it. The addresses stand in the rules, whose version the alert names."""
+    return "; ".join(source.citation for source in term.sources)

@@ -72,9 +72,14 @@ class Source:
     date: date | None = None
     url: str | None = None
 
+    @property
+    def citation(self) -> str:
+        """As one cites it, without its address."""
+        parts = (self.text, self.article and f"art. {self.article}", self.date and self.date.isoformat())
+        return ", ".join(part for part in parts if part)
+
     def __str__(self) -> str:
-        parts = (self.text, self.article and f"art. {self.article}", self.date and self.date.isoformat(), self.url)
-        return ", ".join(str(part) for part in parts if part)
+        return self.citation if self.url is None else f"{self.citation}, {self.url}"
 
 
 @dataclass(frozen=True)
