@@ -153,8 +153,8 @@ class Formula:
         return self.root.answer(values)
 
     def missing(self, values: Mapping[str, Value]) -> tuple[str, ...]:
-        """Fields and thresholds that would decide, sorted; none where it is decided."""
-        return tuple(sorted(set(_missing(self.root, values))))
+        """Fields and thresholds that would decide, from left to right; none where it is decided."""
+        return tuple(dict.fromkeys(_missing(self.root, values)))
 
     @property
     def comparisons(self) -> tuple[Comparison, ...]:
