@@ -156,7 +156,7 @@ def _criterion(rule: Rule, term: Term, values: Mapping[str, Value]) -> dict[str,
         "threshold": term.threshold,
         "unit": rule.unit.value,
         "met": formula.answer({**values, THRESHOLD: term.threshold, MASSIF_THRESHOLD: term.massif_threshold}),
-        "source": _sources(term),
+        "source": term.cited,
     }
 
 
@@ -178,7 +178,7 @@ def _legal_point(rule: Rule, rules: Rules, values: Mapping[str, Value], on: date
         "threshold": None if term is None else term.threshold,
         "unit": rule.unit.value,
         "missing": list(missing),
-        "source": None if shown is None else _sources(shown),
+        "source": None if shown is None else shown.cited,
     }
 
 
@@ -205,8 +205,3 @@ def _judged(
     if answer:
         return LegalStatus.TO_CHECK, Because.CONDITION_MET, ()
     return LegalStatus.NOT_APPLICABLE, Because.CONDITION_NOT_MET, ()
-
-
-def _sources(term: Term) -> str:
-    """Short: each alert carries it. The addresses stand in the rules, whose version the alert names."""
-    return "; ".join(source.citation for source in term.sources)

@@ -129,6 +129,11 @@ class Term:
     massif_threshold: float | None = None
     formula: Formula | None = None
 
+    @cached_property
+    def cited(self) -> str:
+        """Its sources in one line, without addresses: short, as each alert carries it."""
+        return "; ".join(source.citation for source in self.sources)
+
 
 @dataclass(frozen=True)
 class Rule:

@@ -19,8 +19,8 @@ from tests.detector.tracked import box, patch
 
 RULES = load_rules()
 DAY = date(2026, 9, 1)
-HARVEST = {"state": "confirmed", "cause": "harvest"}
-WHOLE = HARVEST | {"area_ha": 1.0, "natura2000_ha": 0.0, "slope_block_ha": 0.0}
+HARVEST: dict[str, Any] = {"state": "confirmed", "cause": "harvest"}
+WHOLE: dict[str, Any] = HARVEST | {"area_ha": 1.0, "natura2000_ha": 0.0, "slope_block_ha": 0.0}
 
 
 def said(on: date = DAY, **fields: Any) -> Evaluation:

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from detector.alerts import write_geojson
-from detector.criteria import kept
 from detector.criteria.alert_files import apply_rules, newest_alert_files, read_collection, write_collection
 from detector.criteria.kept import EvaluationStore
 from detector.criteria.loading import load_rules
@@ -166,7 +165,7 @@ def test_a_full_disk_leaves_what_was_there(alerts: Path, monkeypatch: pytest.Mon
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(kept.pq, "write_table", full)
+    monkeypatch.setattr("pyarrow.parquet.write_table", full)
     with pytest.raises(OutputError, match="No space left"):
         apply_rules([alerts], other_rules, store, LATER)
     after = {path: path.read_bytes() for path in alerts.parent.rglob("*") if path.is_file()}
