@@ -175,10 +175,12 @@ def write_collection(collection: Mapping[str, Any], path: Path) -> None:
         When the disk does not take it; what was there stays.
     """
     head = {key: value for key, value in collection.items() if key != "features"}
-    lines = ",\n".join(_dumps(feature) for feature in collection["features"])
-    text = _dumps(head)[:-1] + ', "features": [' + (f"\n{lines}\n" if lines else "") + "]}\n"
-    with written_beside(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+    features = collection["features"]
+    with written_beside(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(_dumps(head)[:-1] + ', "features": [')
+        for number, feature in enumerate(features):
+            file.write(("," if number else "") + "\n" + _dumps(feature))
+        file.write("\n]}\n" if features else "]}\n")
 
 
 def _is_alert(feature: Any) -> bool:
