@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -194,7 +195,11 @@ def test_rounding_for_publication_changes_nothing() -> None:
 
 def test_an_alert_carries_what_is_said() -> None:
     alert = patch(box(0, 0, 40, 40), state=AlertState.CONFIRMED).alert
+    alert = replace(alert, property_ha=26.0, zoning_ha={"ebc": 0.4, "znieff1": None})
     after = judged(alert, RULES)
+    assert after.legal_points is not None
+    to_check = {point["code"] for point in after.legal_points if point["status"] == "to_check"}
+    assert to_check == {"L312-1", "L312-9", "R421-23"}
     assert after.area_ha > 10
     # Its cause is not known: a person decides.
     assert after.potentially_abusive is None
