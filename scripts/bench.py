@@ -30,6 +30,7 @@ class Section(StrEnum):
     BYTES = "bytes"
     KILLS = "kills"
     DETECTION = "detection"
+    CONTEXT = "context"
 
 
 def measure(section: Section, params: BenchParams) -> Iterator[Figure]:
@@ -51,6 +52,8 @@ def measure(section: Section, params: BenchParams) -> Iterator[Figure]:
             from scripts.bench_kills import bench_kills as bench
         case Section.DETECTION:
             from scripts.bench_detection import bench_detection as bench
+        case Section.CONTEXT:
+            from scripts.bench_context import bench_context as bench
     yield from bench(params)
 
 
