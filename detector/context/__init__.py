@@ -7,7 +7,7 @@ polygons; `sources` says what is asked of the layers.
 
 from __future__ import annotations
 
-from detector.context.describe import describe
+from detector.context.by_chunks import describe
 from detector.context.description import (
     Described,
     Event,
