@@ -259,7 +259,7 @@ def _write_terrain(france: SimulatedFrance) -> None:
     patches = france.patches()
     west, south, east, north = patches.total_bounds
     size = _DEM_PX if france.part > 0.1 else _DEM_PX // 4
-    elevation = 600 + 350 * _fractal(np.random.default_rng(5), size, 2.1)
+    elevation = 2000 + 900 * _fractal(np.random.default_rng(5), size, 1.9)
     first: Path | None = None
     for lat in range(math.floor(south - 0.01), math.ceil(north + 0.01)):
         for lon in range(math.floor(west - 0.01), math.ceil(east + 0.01)):
