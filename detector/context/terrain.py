@@ -120,7 +120,9 @@ def _by_grid(ground: Ground, mosaics: Sequence[Mosaic]) -> Iterator[tuple[Mosaic
 
 def _patches(outlines: Geometries) -> Iterator[_Patch]:
     """Patches on the pixels of a grid, with the share of each pixel that lies inside."""
-    rings, owner = shapely.get_rings(shapely.orient_polygons(outlines), return_index=True)
+    parts, owner_of_part = shapely.get_parts(shapely.orient_polygons(outlines), return_index=True)
+    rings, part_of_ring = shapely.get_rings(parts, return_index=True)
+    owner = owner_of_part[part_of_ring]
     xy = shapely.get_coordinates(rings)
     stops = np.cumsum(shapely.get_num_coordinates(rings))
     rings_before = np.searchsorted(owner, np.arange(outlines.size + 1))
