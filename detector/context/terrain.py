@@ -150,11 +150,13 @@ def _slope(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Slope in percent, and the direction in which the ground falls: its parts to the true east and north."""
     along_cols, along_rows = horn_gradient(elevation)
-    to_right, to_up = -along_cols / width_m, along_rows / height_m
+    to_right, to_up = along_cols / width_m, -along_rows / height_m
+    # Rows and columns of an equal-area grid do not cross at right angles: the gradient is what rises so along both.
     right, up = math.radians(right_deg), math.radians(up_deg)
-    east = to_right * math.sin(right) + to_up * math.sin(up)
-    north = to_right * math.cos(right) + to_up * math.cos(up)
-    return 100 * np.hypot(to_right, to_up), east, north
+    crossing = math.sin(right) * math.cos(up) - math.cos(right) * math.sin(up)
+    east = (to_right * math.cos(up) - to_up * math.cos(right)) / crossing
+    north = (to_up * math.sin(right) - to_right * math.sin(up)) / crossing
+    return 100 * np.hypot(east, north), -east, -north
 
 
 def _aspect_deg(weight: NDArray[np.float64], east: NDArray[np.float64], north: NDArray[np.float64]) -> float | None:

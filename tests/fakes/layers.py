@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ import rasterio
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
-from rasterio.errors import NotGeoreferencedWarning
+from rasterio.crs import CRS
 from shapely.geometry.base import BaseGeometry
 
 from detector.context import Bounds
@@ -88,12 +87,10 @@ def layers_of(*all_layers: FakeVector | FakeRaster) -> FakeLayers:
 def write_raster(
     path: Path, values: NDArray[Any], transform: Affine, crs: Any = 2154, nodata: float | None = -9999.0
 ) -> Path:
-    """A tiled GeoTIFF."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(
-            path, "w", driver="GTiff", height=values.shape[0], width=values.shape[1], count=1, dtype=values.dtype,
-            crs=rasterio.crs.CRS.from_user_input(crs), transform=transform, nodata=nodata,
-        ) as file:  # fmt: skip
-            file.write(values, 1)
+    """A GeoTIFF; without a CRS where that is None."""
+    with rasterio.open(
+        path, "w", driver="GTiff", height=values.shape[0], width=values.shape[1], count=1, dtype=values.dtype,
+        crs=None if crs is None else CRS.from_user_input(crs), transform=transform, nodata=nodata,
+    ) as file:  # fmt: skip
+        file.write(values, 1)
     return path
