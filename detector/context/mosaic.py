@@ -26,6 +26,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.warp import reproject, transform_bounds
 from rasterio.windows import Window
+from rasterio.windows import transform as window_transform
 
 from detector.outlines import Geometries, from_wgs84, place, to_wgs84
 from tiles.errors import LayerError
@@ -218,7 +219,7 @@ class MosaicReader:
         self, other: Mosaic, mosaic: Mosaic, row: int, col: int, rows: int, cols: int
     ) -> NDArray[np.float32]:
         """The window filled from another grid, bilinearly between its pixels."""
-        transform = mosaic.transform @ Affine.translation(col, row)
+        transform = window_transform(Window(col, row, cols, rows), mosaic.transform)
         corners = rasterio.transform.array_bounds(rows, cols, transform)
         left, bottom, right, top = transform_bounds(mosaic.crs, other.crs, *corners)
         (outline,) = place(np.array([shapely.box(left, bottom, right, top)], object), ~other.transform)
@@ -231,7 +232,7 @@ class MosaicReader:
         reproject(
             source,
             filled,
-            src_transform=other.transform @ Affine.translation(min_col - 2, min_row - 2),
+            src_transform=window_transform(Window(min_col - 2, min_row - 2, 1, 1), other.transform),
             src_crs=other.crs,
             dst_transform=transform,
             dst_crs=mosaic.crs,
