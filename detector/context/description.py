@@ -57,12 +57,12 @@ class NearestZone:
 
 @dataclass(frozen=True)
 class Event:
-    """A fire or a storm whose mapped ground a patch overlaps."""
+    """A fire or a storm whose mapped ground a patch overlaps; `ended` is None where the layer does not say."""
 
     code: str | None
     name: str | None
-    date: date | None
-    end_date: date | None
+    began: date
+    ended: date | None
     area_ha: float
 
 

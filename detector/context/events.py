@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from typing import Any
 
 import numpy as np
@@ -42,20 +41,14 @@ def _of_layer(reader: Reader, layer: str, params: ContextParams) -> tuple[list[f
     share = dissolved_share(ground, over)
     found: list[list[Event]] = [[] for _ in range(len(ground))]
     for patch, feature, part in zip(over.patch, over.feature, over.share, strict=True):
+        end = None if np.isnat(ended[feature]) else ended[feature].item()
         area_ha = float(part * ground.area_ha[patch])
-        found[patch].append(
-            Event(codes[feature], names[feature], _date(began[feature]), _date(ended[feature]), area_ha)
-        )
+        found[patch].append(Event(codes[feature], names[feature], began[feature].item(), end, area_ha))
     hectares = np.where(known, share * ground.area_ha, np.nan)
-    ordered = [tuple(sorted(one, key=lambda event: (event.date or date.min, -event.area_ha))) for one in found]
+    ordered = [tuple(sorted(one, key=lambda event: (event.began, -event.area_ha))) for one in found]
     return [None if np.isnan(value) else float(value) for value in hectares], ordered
 
 
 def _days(column: pd.Series[Any]) -> NDArray[np.datetime64]:
     """Days of a column of dates, whatever they are kept as; NaT where there is none."""
     return np.asarray(pd.to_datetime(column).to_numpy(), "datetime64[D]")
-
-
-def _date(day: np.datetime64) -> date | None:
-    found = day.astype("datetime64[D]").astype(object)
-    return found if isinstance(found, date) else None

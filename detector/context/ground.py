@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -165,7 +166,7 @@ def dissolved_area(pieces: Geometries, group: NDArray[np.intp], n_groups: int) -
     area
         float64 (n_groups,). 0 for a group without pieces.
     """
-    area = np.bincount(group, weights=shapely.area(pieces), minlength=n_groups)
+    area = np.bincount(group, weights=shapely.area(pieces), minlength=n_groups).astype(np.float64)
     several = np.flatnonzero(np.bincount(group, minlength=n_groups)[group] > 1)
     if several.size:
         several = several[np.argsort(group[several], kind="stable")]
@@ -350,9 +351,11 @@ def _covered_share(ground: Ground, covers: BaseGeometry | Bounds) -> NDArray[np.
     share = shapely.covers(extent, ground.outlines).astype(np.float64)
     partly = np.flatnonzero((share < 1) & shapely.intersects(extent, ground.outlines))
     share[partly] = shapely.area(shapely.intersection(extent, ground.outlines[partly])) / ground.area_m2[partly]
-    return share
+    return np.asarray(share, np.float64)
 
 
-def text_of(column: pd.Series[str]) -> NDArray[np.object_]:
+def text_of(column: pd.Series[Any]) -> NDArray[np.object_]:
     """A column of texts as objects, None where there is none."""
-    return np.where(column.isna(), None, column.astype(object)).astype(object)
+    texts = np.array(column, dtype=object)
+    texts[np.asarray(column.isna(), bool)] = None
+    return texts

@@ -127,7 +127,7 @@ def test_fires_and_storms_about_the_time_of_the_cut() -> None:
     )
     context = one(PATCH, layers_of(fires, storms))
     (area_ha,) = hectares([PATCH])
-    assert [(fire.code, fire.name, fire.date, fire.end_date) for fire in context.fires] == [
+    assert [(fire.code, fire.name, fire.began, fire.ended) for fire in context.fires] == [
         ("f1", "Landiras", date(2023, 7, 12), date(2023, 7, 25)),
         ("f2", None, date(2024, 3, 1), None),
     ]

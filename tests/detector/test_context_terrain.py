@@ -48,11 +48,12 @@ def write_ground(path: Path, grid: str, elevation: Any = elevation_of, shift_px:
     transform = Affine(width, 0, x - (size / 2 + 0.37) * width, 0, -height, y + (size / 2 + 0.21) * height)
     transform = transform @ Affine.translation(*shift_px)
     rows, cols = np.indices((size, size)) + 0.5
-    placed = transformer.transform(*(transform @ (cols, rows)), direction="INVERSE")
+    there_x, there_y = transform @ (cols, rows)
+    placed = transformer.transform(there_x, there_y, direction="INVERSE")
     return write_raster(path, elevation(*placed).astype(np.float32), transform, crs)
 
 
-def terrain_of(context: PatchContext) -> tuple[float | None, ...]:
+def terrain_of(context: PatchContext) -> tuple[Any, ...]:
     """All that is told of the terrain."""
     return (
         context.elevation_m, context.slope_mean_pct, context.slope_max_pct, context.slope_block_ha, context.aspect_deg
