@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -65,6 +66,12 @@ class Mosaic:
     crs: CRS
     transform: Affine
     files: tuple[_File, ...]
+
+    @cached_property
+    def places(self) -> NDArray[np.int64]:
+        """First row and column of each file, and those after its last, int64 (k, 4)."""
+        corners = [(file.row, file.col, file.row + file.height, file.col + file.width) for file in self.files]
+        return np.array(corners, np.int64).reshape(-1, 4)
 
     def to_pixels(self, lonlat: Geometries) -> Geometries:
         """Outlines in WGS 84 in pixels of the grid: x is the column, y the row."""
@@ -204,11 +211,12 @@ class MosaicReader:
 
     def _of_one(self, mosaic: Mosaic, row: int, col: int, rows: int, cols: int) -> NDArray[np.float32]:
         window = np.full((rows, cols), np.nan, np.float32)
-        for file in mosaic.files:
+        first_row, first_col, row_after, col_after = mosaic.places.T
+        met = (first_row < row + rows) & (row_after > row) & (first_col < col + cols) & (col_after > col)
+        for index in np.flatnonzero(met):
+            file = mosaic.files[index]
             top, left = max(row, file.row), max(col, file.col)
             bottom, right = min(row + rows, file.row + file.height), min(col + cols, file.col + file.width)
-            if top >= bottom or left >= right:
-                continue
             for block_row in range((top - file.row) // _BLOCK_PX, (bottom - file.row - 1) // _BLOCK_PX + 1):
                 for block_col in range((left - file.col) // _BLOCK_PX, (right - file.col - 1) // _BLOCK_PX + 1):
                     block = self._block(file, block_row, block_col)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
+from detector.context.terrain import _joined_runs
 from detector.kernels import cover_pixels, horn_gradient, label_pairs
 from detector.outlines import trace_masks
 from tests.oracles import terrain as oracle
@@ -80,3 +81,12 @@ def test_labels_of_pairs_are_those_of_the_twin(things: tuple[int, list[tuple[int
     np.testing.assert_array_equal(
         label_pairs(n, np.ascontiguousarray(one), np.ascontiguousarray(other)), oracle.label_pairs(n, pairs)
     )
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(MASKS.filter(lambda mask: bool(mask.any())), max_size=3), st.integers(-9, 9))
+def test_joined_runs_are_the_traced_masks(masks: list[NDArray[np.bool_]], shift: int) -> None:
+    corners = [(shift, index - shift) for index in range(len(masks))]
+    joined = _joined_runs(masks, corners)
+    assert joined.size == len(masks)
+    assert shapely.equals(joined, trace_masks(masks, corners)).all()

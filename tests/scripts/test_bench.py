@@ -120,7 +120,8 @@ def test_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_context(tmp_path: Path) -> None:
     printed, figures = _run(tmp_path, "context")
-    assert [(figure["unit"], figure["at_most"]) for figure in figures[:2]] == [("s", 120), ("GB", 3)]
+    goals = [(figure["unit"], figure["at_most"]) for figure in figures if figure["at_most"] is not None]
+    assert goals == [("s", 120), ("GB", 3)]
     assert "SIMULATED" in printed
     (told,) = _named(figures, "are told")
     assert told["value"] > 0.5
