@@ -175,7 +175,7 @@ def _aspect_deg(weight: NDArray[np.float64], east: NDArray[np.float64], north: N
 def _joined_runs(masks: Sequence[NDArray[np.bool_]], corners: Sequence[tuple[int, int]]) -> Geometries:
     """Polygons of masks that lie at these (row, column), in pixels of the grid; none of the masks is empty.
 
-    The union of the runs of pixels in each row. Unlike `detector.outlines.trace_masks` it leaves other threads free, and
+    The union of the runs of pixels in each row. Unlike `detector.outlines.trace_masks` it leaves other threads free and
     does without rasterio's warning filters, which are not safe among threads.
     """
     boxes = []
