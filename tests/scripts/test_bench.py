@@ -143,6 +143,18 @@ def test_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert "observations lost 0.0%" in one[0]["note"]
 
 
+def test_context(tmp_path: Path) -> None:
+    printed, figures = _run(tmp_path, "context")
+    goals = [(figure["unit"], figure["at_most"]) for figure in figures if figure["at_most"] is not None]
+    assert goals == [("s", 120), ("GB", 3)]
+    assert "SIMULATED" in printed
+    (told,) = _named(figures, "are told")
+    assert told["value"] > 0.5
+    (steep,) = _named(figures, "slope >= 30 %")
+    assert 0 < steep["value"] <= 1
+    assert (tmp_path / "work" / "simulated-france-0.023" / "complete").exists()
+
+
 def test_cost_of_france() -> None:
     hours, read = bench_bytes.cost_of_france(360, 2e9)
     assert hours.value == pytest.approx(9.8)
