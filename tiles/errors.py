@@ -13,6 +13,7 @@
     ├── GridError                 scenes that do not lie on one grid
     ├── AreaError                 an area of interest or forest mask that cannot serve
     ├── StateError                what was kept of a tile is absent, damaged or made otherwise
+    ├── RulesError                a rule of criteria or legal points that will not do
     ├── OutputError               the results cannot be written
     ├── LockedError               another process is at work there
     └── ClusterError              the cluster's scheduler or its workers cannot be had
@@ -94,6 +95,10 @@ class AreaError(SylvigieError):
 
 class StateError(SylvigieError):
     """What was kept of a tile is absent, damaged or made with other parameters."""
+
+
+class RulesError(SylvigieError):
+    """A rule of the criteria or legal points will not do, or its file cannot be read."""
 
 
 class OutputError(SylvigieError):
