@@ -12,6 +12,7 @@
     ├── NoSceneError              nothing to look at in the month
     ├── GridError                 scenes that do not lie on one grid
     ├── AreaError                 an area of interest or forest mask that cannot serve
+    ├── LayerError                a reference layer is broken, or of another shape than its name says
     ├── StateError                what was kept of a tile is absent, damaged or made otherwise
     ├── RulesError                a rule of criteria or legal points that will not do
     ├── OutputError               the results cannot be written
@@ -91,6 +92,10 @@ class GridError(SylvigieError):
 
 class AreaError(SylvigieError):
     """An area of interest or a forest mask cannot serve."""
+
+
+class LayerError(SylvigieError):
+    """A reference layer is broken, partial, or lacks what its name promises."""
 
 
 class StateError(SylvigieError):
