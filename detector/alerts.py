@@ -162,6 +162,8 @@ class Alert:
     watercourse_m: float | None = None
     burnt_ha: float | None = None
     storm_ha: float | None = None
+    fires: tuple[Mapping[str, Any], ...] | None = None
+    storms: tuple[Mapping[str, Any], ...] | None = None
     property_ha: float | None = None
     review: ReviewState = ReviewState.TO_REVIEW
     scenes_before: tuple[str, ...] | None = None

@@ -166,12 +166,20 @@ class AlertCounts:
     open: int
 
 
+@dataclass(frozen=True)
+class TrackOutcome:
+    """What came of tracking a month: its counts, and what is not known of its alerts and for want of what."""
+
+    counts: AlertCounts
+    warnings: tuple[str, ...] = ()
+
+
 class TrackWork(Protocol):
     """Takes the patches of a month's tiles into the alerts: those that meet over a tile's edge, grow, or are refuted.
 
     It gives the same when it is called again, and leaves alone the alerts of tiles that are not named.
     """
 
-    def __call__(self, month: Month, tiles: Sequence[str], data_dir: Path) -> AlertCounts:
+    def __call__(self, month: Month, tiles: Sequence[str], data_dir: Path) -> TrackOutcome:
         """Track a month, given the tiles whose states of it are kept."""
         ...

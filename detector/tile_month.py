@@ -14,16 +14,14 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import rasterio
 from affine import Affine
 from rasterio.crs import CRS
 
 from detector.alert_tables import write_found
 from detector.known import FoundPatch
-from detector.outlines import to_wgs84
 from detector.params import PatchParams
-from detector.pipeline import TileAlerts, find_alerts, software_version
+from detector.pipeline import TileAlerts, exact_outlines, find_alerts, software_version
 from detector.ports import Progress, TileJob, TileOutcome, TileStatus
 from detector.tile_rows import RowJob, RowShare, put_together
 from detector.tile_store import FOREST_FILE, PATCHES_FILE, TileMonth, TileStore, write_record
@@ -404,9 +402,8 @@ def _plain(params: ChangeParams | PatchParams) -> dict[str, Any]:
 
 def _found_patches(found: TileAlerts, grid: Grid) -> list[FoundPatch]:
     """Patches with their exact outlines in degrees, as tracking wants them."""
-    exact = np.empty(len(found.patches), object)
-    exact[:] = [patch.exact for patch in found.patches]
-    return [FoundPatch(alert, outline) for alert, outline in zip(found.alerts, to_wgs84(exact, grid.crs), strict=True)]
+    exact = exact_outlines(found.patches, grid)
+    return [FoundPatch(alert, outline) for alert, outline in zip(found.alerts, exact, strict=True)]
 
 
 def _described(grid: Grid) -> dict[str, Any]:

@@ -13,11 +13,12 @@ import rasterio
 from shapely.geometry.base import BaseGeometry
 
 from detector.alert_tables import read_found
-from detector.alerts import Alert, ClosedReason
-from detector.known import Event, Tracked
+from detector.alerts import Alert, ClosedReason, write_geojson
+from detector.appraisal import Appraised, Appraiser, ground_of
+from detector.known import Event, Register, Tracked
 from detector.params import TrackParams
 from detector.pipeline import ScanParams
-from detector.ports import AlertCounts
+from detector.ports import AlertCounts, TrackOutcome
 from detector.refutation import SceneJudge
 from detector.register import CLOSED_FILE, GEOJSON_FILE, RegisterMonth, RegisterStore
 from detector.state_maps import StateMaps
@@ -42,7 +43,13 @@ KEPT_MONTHS = 13
 """Months of the register that are kept: a year, and the month before it. Each holds all history up to it."""
 
 
-def track_month(month: Month, data_dir: Path, params: ScanParams, open_reader: OpenReader) -> AlertCounts:
+def track_month(
+    month: Month,
+    data_dir: Path,
+    params: ScanParams,
+    open_reader: OpenReader,
+    appraiser: Appraiser | None = None,
+) -> TrackOutcome:
     """Bring the register of alerts up to a month, and the months after it that are kept already.
 
     Done again it gives the same. All tiles whose state of the month is kept are taken, whichever were run. Months
@@ -60,10 +67,12 @@ def track_month(month: Month, data_dir: Path, params: ScanParams, open_reader: O
     open_reader
         Gives a reader of the archive, and how GDAL is to be set up for it; asked only where an alert is taken back,
         for the scenes that it rested on.
+    appraiser
+        Says of the alerts that are published where they lie and which criteria they meet; without one that is unknown.
 
     Returns
     -------
-    AlertCounts
+    TrackOutcome
         Of the month that was asked for.
 
     Raises
@@ -82,12 +91,12 @@ def track_month(month: Month, data_dir: Path, params: ScanParams, open_reader: O
         )
     outdated = _first_outdated(month, data_dir, kept.values())
     for other in [when for when in kept if outdated is not None and outdated <= when < month]:
-        _track_one(other, data_dir, store, params, open_reader)
-    counts = _track_one(month, data_dir, store, params, open_reader)
+        _track_one(other, data_dir, store, params, open_reader, appraiser)
+    outcome = _track_one(month, data_dir, store, params, open_reader, appraiser)
     for other in [when for when in kept if when > month]:
-        _track_one(other, data_dir, store, params, open_reader)
+        _track_one(other, data_dir, store, params, open_reader, appraiser)
     store.forget_old(KEPT_MONTHS)
-    return counts
+    return outcome
 
 
 def _first_outdated(month: Month, data_dir: Path, kept: Iterable[RegisterMonth]) -> Month | None:
@@ -105,8 +114,13 @@ def _first_outdated(month: Month, data_dir: Path, kept: Iterable[RegisterMonth])
 
 
 def _track_one(
-    month: Month, data_dir: Path, store: RegisterStore, params: ScanParams, open_reader: OpenReader
-) -> AlertCounts:
+    month: Month,
+    data_dir: Path,
+    store: RegisterStore,
+    params: ScanParams,
+    open_reader: OpenReader,
+    appraiser: Appraiser | None,
+) -> TrackOutcome:
     tiles = dict(_tiles(data_dir, month))
     before = store.before(month)
     found = [patch for kept in tiles.values() for patch in read_found(kept.folder / PATCHES_FILE)]
@@ -119,9 +133,28 @@ def _track_one(
     judge = _Judge(data_dir, month, open_reader)
     tracked = track(month, store.read(before), found, StateMaps(maps), rules, judge)
     kept = store.write(tracked.register, before, _identities(tiles.items()))
-    for name in (GEOJSON_FILE, CLOSED_FILE):
-        _publish(kept.folder / name, data_dir / MONTHS_FOLDER / str(month) / name)
-    return _counts(tracked)
+    folder = data_dir / MONTHS_FOLDER / str(month)
+    _publish(kept.folder / CLOSED_FILE, folder / CLOSED_FILE)
+    if appraiser is None:
+        _publish(kept.folder / GEOJSON_FILE, folder / GEOJSON_FILE)
+        return TrackOutcome(_counts(tracked))
+    appraised = _appraised(tracked.register, params, appraiser)
+    write_geojson(appraised.alerts, folder / GEOJSON_FILE)
+    return TrackOutcome(_counts(tracked), appraised.warnings)
+
+
+def _appraised(register: Register, params: ScanParams, appraiser: Appraiser) -> Appraised:
+    """The alerts that stand, with what layers and rules say of them.
+
+    Not kept in the register, which holds what the imagery says: other layers, or other rules, change nothing of it.
+    """
+    grounds: dict[str, list[BaseGeometry]] = {}
+    for patch in register.patches:
+        grounds.setdefault(patch.alert_id, []).append(patch.ground)
+    first = min((change.month for change in register.history), default=None)
+    since = None if first is None else first.shifted(1 - params.change.monitor.window_months).first_day
+    alerts = register.published
+    return appraiser(alerts, [ground_of(grounds[alert.id]) for alert in alerts], since)
 
 
 def _publish(source: Path, target: Path) -> None:

@@ -142,6 +142,7 @@ class _Run:
     outcomes: list[TileOutcome] = field(default_factory=list)
     alerts: AlertCounts | None = None
     alerts_redone: dict[str, AlertCounts] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
     tracking_error: str | None = None
     tracking_detail: str | None = None
     stopped_by: str | None = None
@@ -305,14 +306,21 @@ def _track(run: _Run, track: TrackWork, request: RunRequest, reporter: Reporter)
     month = min([*redone, request.month])
     try:
         while month < request.month:
-            run.alerts_redone[str(month)] = track(month, tiles, request.root)
+            run.alerts_redone[str(month)] = track(month, tiles, request.root).counts
             month = month.shifted(1)
-        run.alerts = track(month, tiles, request.root)
+        outcome = track(month, tiles, request.root)
+        run.alerts, run.warnings = outcome.counts, outcome.warnings
     except Exception as error:  # noqa: BLE001 - told, with its traceback; the tiles' work stays
         run.tracking_error, run.tracking_detail = told(error, request.root)
         reporter.tell("tracking_failed", month=str(month), message=run.tracking_error)
         return
-    reporter.tell("tracking_done", month=str(month), alerts=asdict(run.alerts), months_redone=list(run.alerts_redone))
+    reporter.tell(
+        "tracking_done",
+        month=str(month),
+        alerts=asdict(run.alerts),
+        months_redone=list(run.alerts_redone),
+        warnings=list(run.warnings),
+    )
 
 
 def _about(request: RunRequest, run: _Run, clock: RunClock, leftovers: Sequence[str]) -> dict[str, Any]:
@@ -333,6 +341,7 @@ def _about(request: RunRequest, run: _Run, clock: RunClock, leftovers: Sequence[
         "threads": request.threads,
         "leftovers_removed": list(leftovers),
         "alerts": None if run.alerts is None else asdict(run.alerts),
+        "warnings": list(run.warnings),
         "alerts_of_redone_months": {month: asdict(counts) for month, counts in run.alerts_redone.items()},
         "tracking_error": run.tracking_error,
         "tracking_detail": run.tracking_detail,
@@ -343,6 +352,9 @@ def _print(title: str, run: _Run, not_reached: Sequence[str], record: str | None
     console = output_console()
     for line in summary(title, run.outcomes, not_reached, run.alerts, clock.seconds):
         console.print(line, markup=False, soft_wrap=True)
+    if run.warnings:
+        more = f" (and {len(run.warnings) - 1} more, in the record)" if len(run.warnings) > 1 else ""
+        console.print(f"Not known of the alerts: {run.warnings[0]}{more}", markup=False, soft_wrap=True)
     if run.tracking_error is not None:
         console.print(f"alerts not updated: {run.tracking_error}", markup=False, soft_wrap=True)
     if run.stopped_by is not None:
