@@ -38,11 +38,27 @@ def test_a_missing_asset_is_named_with_the_names_looked_for(band: Band) -> None:
         scene_of(_item(names=names))
 
 
+_PARTS = {"mgrs:utm_zone": 5, "mgrs:latitude_band": "Q", "mgrs:grid_square": "KB"}
+_NAMES = ("S2A_MSIL2A_20190722T105031_N0500_R051_T31TDK_20230722T171500", "S2A_31TDK_20190722_0_L2A", "L2A-T31TDK-9")
+
+
+@pytest.mark.parametrize(
+    ("name", "properties", "tile"),
+    [
+        ("plain", _PARTS, "05QKB"),
+        ("plain", {"grid:code": "MGRS-31TDK"}, "31TDK"),
+        *((name, {}, "31TDK") for name in _NAMES),
+    ],
+)
+def test_a_tile_is_told_in_many_ways(name: str, properties: dict[str, Any], tile: str) -> None:
+    assert scene_of(_item(name, **({"grid:code": None} | properties))).tile == tile
+
+
 def test_the_tile_is_read_from_either_property_and_its_absence_said() -> None:
     assert scene_of(_item()).tile == "31TDK"
     assert scene_of(_item(**{"grid:code": None, "s2:mgrs_tile": "31TDK"})).tile == "31TDK"
     with pytest.raises(SceneError, match="which tile"):
-        scene_of(_item(**{"grid:code": None}))
+        scene_of(_item("somewhere", **{"grid:code": None}))
 
 
 @pytest.mark.parametrize("moment", ["2019-07-22T23:30:00Z", "2019-07-23T01:30:00+02:00", "2019-07-22T23:30:00"])

@@ -5,9 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any
 
 import pystac
 import shapely
@@ -19,6 +18,7 @@ from tiles.catalog._protocol import Found, SkippedScene
 from tiles.catalog.passes import once_a_pass
 from tiles.errors import SceneError
 from tiles.scene import Band, Scene, dn_offset_of, parse_baseline
+from tiles.tile_names import is_tile_name
 
 ASSET_NAMES: dict[Band, tuple[str, ...]] = {
     Band.RED: ("red", "B04", "B04_10m"),
@@ -69,10 +69,21 @@ def acquired_utc(moment: dt.datetime) -> dt.datetime:
     return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
 
 
-def tile_of(properties: Mapping[str, Any]) -> str | None:
-    """Name of the tile that an item's properties give, such as ``31TDK``; None where they give none."""
+def tile_of(item: pystac.Item) -> str | None:
+    """Name of the tile that an item shows, such as ``31TDK``; None where it gives none.
+
+    Archives tell it by ``grid:code``, ``s2:mgrs_tile`` or the three parts of STAC's former MGRS extension (``mgrs:*``);
+    else it stands in the identifier, in ESA's names and in those made after them.
+    """
+    properties = item.properties
     code = properties.get("grid:code") or properties.get("s2:mgrs_tile")
-    return None if code is None else str(code).removeprefix("MGRS-")
+    if code is not None:
+        return str(code).removeprefix("MGRS-")
+    parts = [properties.get(f"mgrs:{name}") for name in ("utm_zone", "latitude_band", "grid_square")]
+    if all(part is not None for part in parts):
+        return "".join(str(part) for part in parts).rjust(5, "0")
+    words = (word.removeprefix("T").rjust(5, "0") for word in re.split(r"[^0-9A-Za-z]+", item.id))
+    return next((word for word in words if is_tile_name(word)), None)
 
 
 def use_copies(item: pystac.Item, scheme: str) -> None:
@@ -161,7 +172,7 @@ def _cloud_share(item: pystac.Item) -> float | None:
 
 
 def _tile(item: pystac.Item) -> str:
-    tile = tile_of(item.properties)
+    tile = tile_of(item)
     if tile is None:
-        raise SceneError(item.id, "it does not say which tile it shows (grid:code or s2:mgrs_tile)")
+        raise SceneError(item.id, "it does not say which tile it shows (grid:code, s2:mgrs_tile or its identifier)")
     return tile
