@@ -151,3 +151,13 @@ def test_real_items_become_scenes_once_a_pass(shared_data: Path) -> None:
     assert [scene.id for scene in found.scenes if scene.dn_offset is None] == ["S2B_33TWN_20220226_0_L2A"]
     assert len(kept) + len(left) == len(items) == 19
     assert all(scene.hrefs[band] for scene in found.scenes for band in Band)
+
+
+def test_how_much_of_the_tile_was_seen_is_told_by_its_pixels_or_its_outline() -> None:
+    assert scene_of(_item(**{"s2:nodata_pixel_percentage": 87.5})).seen_share == pytest.approx(0.125)
+    # A tenth of a degree by a tenth, at 45 degrees north: 7.9 x 11.1 km of 109.8 x 109.8.
+    outlined = scene_of(_item(bbox=[3.0, 44.95, 3.1, 45.05])).seen_share
+    assert outlined == pytest.approx(7.87 * 11.13 / 109.8**2, rel=0.01)
+    nothing = _item(**{"s2:nodata_pixel_percentage": None})
+    nothing.geometry = None
+    assert scene_of(nothing).seen_share is None

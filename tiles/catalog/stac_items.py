@@ -49,6 +49,7 @@ def scene_of(item: pystac.Item) -> Scene:
     red = next(item.assets[name] for name in ASSET_NAMES[Band.RED] if name in item.assets)
     baseline = parse_baseline(properties)
     datatake = properties.get("s2:datatake_id") or properties.get("eopf:datatake_id")
+    footprint = _footprint(item)
     return Scene(
         id=item.id,
         acquired=acquired_utc(item.datetime),
@@ -59,8 +60,9 @@ def scene_of(item: pystac.Item) -> Scene:
         # The identifier ends in the baseline (..._N05.00): without it, reprocessed scenes share their pass.
         datatake=None if datatake is None else str(datatake).rpartition("_N")[0] or str(datatake),
         generated=_generated(item),
-        footprint=_footprint(item),
-        cloud_share=_cloud_share(item),
+        footprint=footprint,
+        cloud_share=_share(item, "eo:cloud_cover"),
+        seen_share=_seen_share(item, footprint),
     )
 
 
@@ -154,21 +156,31 @@ def _footprint(item: pystac.Item) -> BaseGeometry | None:
         outline = shapely.make_valid(shapely.geometry.shape(item.geometry))
     if outline is None or outline.area == 0:
         return None
-    if nodata_pct is not None:
-        # Some catalogues outline the tile, whatever part of it was seen.
-        km2 = outline.area * 111.32**2 * math.cos(math.radians(outline.centroid.y))
-        if km2 / _TILE_KM2 > 1.1 - float(nodata_pct) / 100:
-            return None
-    return outline
+    # Some catalogues outline the tile, whatever part of it was seen.
+    whole = nodata_pct is not None and _km2(outline) / _TILE_KM2 > 1.1 - float(nodata_pct) / 100
+    return None if whole else outline
 
 
-def _cloud_share(item: pystac.Item) -> float | None:
-    """Cloud over the tile; None where the item does not tell, or tells what cannot be."""
-    told = item.properties.get("eo:cloud_cover")
+def _share(item: pystac.Item, name: str) -> float | None:
+    """A property in per cent, as a share; None where the item does not tell, or tells what cannot be."""
+    told = item.properties.get(name)
     with suppress(ValueError, TypeError):
         share = float(told) / 100  # type: ignore[arg-type]
         return share if 0 <= share <= 1 else None
     return None
+
+
+def _seen_share(item: pystac.Item, footprint: BaseGeometry | None) -> float | None:
+    """Share of the tile that holds data: by the pixels that the item says do not, else by its outline."""
+    nodata = _share(item, "s2:nodata_pixel_percentage")
+    if nodata is not None:
+        return 1 - nodata
+    return None if footprint is None else min(1.0, _km2(footprint) / _TILE_KM2)
+
+
+def _km2(outline: BaseGeometry) -> float:
+    """Area of an outline in degrees, to a hundredth."""
+    return float(outline.area * 111.32**2 * math.cos(math.radians(outline.centroid.y)))
 
 
 def _tile(item: pystac.Item) -> str:
