@@ -25,7 +25,6 @@ from detector.outlines import Geometries, to_wgs84
 from detector.params import PatchParams
 from detector.patches import Patch, find_patches
 from tiles.catalog import Catalogue, Found, SkippedScene
-from tiles.catalog.passes import drop_from
 from tiles.change import ChangeMapFiles, ChangeMapWriter, read_changed_pixels, write_item
 from tiles.engine import ChangeParams, Tally, TilePlan, make_change_map
 from tiles.errors import AreaError, GridError, NoSceneError, OutputError, SceneReadError, SylvigieError
@@ -35,6 +34,7 @@ from tiles.month import Month
 from tiles.plan import first_month_needed, plan_tile
 from tiles.reader import Reader, gdal_env
 from tiles.scene import Scene
+from tiles.unreadable import Attempts
 from tiles.watch import WatchedArea
 
 
@@ -201,21 +201,22 @@ def _scan_tile(
     threads: int | None,
     progress: ProgressReport | None,
 ) -> TileResult:
-    """Scan a tile; begin again without a scene whose pixels turn out unreadable."""
-    broken: list[SkippedScene] = []
+    """Scan a tile; begin again without the scenes whose pixels turn out unreadable."""
+    attempts = Attempts(scenes, reader)
     while True:
         try:
-            plan, skipped = plan_tile(tile, scenes, month, reader, params.change)
+            plan, unfit = plan_tile(tile, attempts.scenes, month, reader, params.change)
         except NoSceneError as error:
-            named = "; ".join(f"{left.id} was left out, since {left.reason}" for left in broken)
+            named = "; ".join(f"{left.id} was left out, since {left.reason}" for left in attempts.left_out)
             raise NoSceneError(str(error).removesuffix(".") + (f"; {named}." if named else ".")) from error
+        attempts.planned(plan.scenes, unfit)
         files = ChangeMapFiles.under(folder, tile, month)
         try:
-            with ChangeMapWriter(files, plan.grid) as writer:
+            with attempts.reading() as heard, ChangeMapWriter(files, plan.grid) as writer:
                 tally = make_change_map(
                     plan,
                     watched.on(plan.grid),
-                    reader,
+                    heard,
                     writer,
                     params.change,
                     threads,
@@ -223,9 +224,7 @@ def _scan_tile(
                 )
             break
         except SceneReadError as error:
-            # What was found out of the others, as their offsets, is not asked again.
-            scenes, left_out = drop_from(plan.scenes, error.scene_id, error.reason)
-            broken += [*skipped, left_out]
+            attempts.failed(error)
     write_item(
         files,
         plan.grid,
@@ -236,7 +235,7 @@ def _scan_tile(
     )
     found = find_alerts(files, plan, params.patches)
     grounds = exact_outlines(found.patches, plan.grid)
-    return TileResult(plan, tally, found.alerts, tuple(grounds), found.features, tuple(broken + skipped))
+    return TileResult(plan, tally, found.alerts, tuple(grounds), found.features, tuple(attempts.left_out))
 
 
 def exact_outlines(patches: Sequence[Patch], grid: Grid) -> Geometries:

@@ -106,6 +106,8 @@ class TileOutcome:
         of the run that did it.
     scenes_skipped
         Scenes left out, with reasons.
+    reference_missing
+        Scenes that its reference is short of, since they could not be read when it was built.
     redone_months
         Months before this one that were worked out anew, since scenes of theirs arrived late.
     bytes_read
@@ -128,6 +130,7 @@ class TileOutcome:
     message: str | None = None
     scenes_read: tuple[str, ...] = ()
     scenes_skipped: tuple[SkippedScene, ...] = ()
+    reference_missing: tuple[str, ...] = ()
     redone_months: tuple[str, ...] = ()
     bytes_read: int = 0
     seconds: float = 0.0

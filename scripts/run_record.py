@@ -81,6 +81,7 @@ def tile_record(outcome: TileOutcome) -> dict[str, Any]:
         "message": outcome.message,
         "scenes_read": list(outcome.scenes_read),
         "scenes_skipped": [asdict(left) for left in outcome.scenes_skipped],
+        "reference_missing": list(outcome.reference_missing),
         "redone_months": list(outcome.redone_months),
         "bytes_read": outcome.bytes_read,
         "seconds": outcome.seconds,
