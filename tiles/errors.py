@@ -12,6 +12,7 @@
     ├── NoSceneError              nothing to look at in the month
     ├── GridError                 scenes that do not lie on one grid
     ├── AreaError                 an area of interest or forest mask that cannot serve
+    ├── LayerError                a reference layer is absent, broken, or cannot be fetched or imported
     ├── StateError                what was kept of a tile is absent, damaged or made otherwise
     ├── OutputError               the results cannot be written
     ├── LockedError               another process is at work there
@@ -90,6 +91,10 @@ class GridError(SylvigieError):
 
 class AreaError(SylvigieError):
     """An area of interest or a forest mask cannot serve."""
+
+
+class LayerError(SylvigieError):
+    """A reference layer is broken, or cannot be fetched, imported or read."""
 
 
 class StateError(SylvigieError):
