@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from detector.layers.definitions import Definition, LayerKind
 from detector.layers.ground import FRANCE_2154
 from detector.layers.insee import departement_of, region_of
-from detector.layers.store import CRS, DATE_COLUMNS
+from detector.layers.store import CRS, DATE_COLUMNS, empty_frame
 from tiles.errors import LayerError
 
 _REACH_DEG = (-7.0, 40.0, 12.0, 52.5)
@@ -46,6 +46,8 @@ class Reading:
         CRS of a file that carries none.
     keep_all
         Take all features, whatever the definition's filter says.
+    may_be_empty
+        Nothing is an answer too.
     """
 
     layer: str | None = None
@@ -53,6 +55,7 @@ class Reading:
     columns: Mapping[str, str] = field(default_factory=dict)
     crs: str | None = None
     keep_all: bool = False
+    may_be_empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,8 @@ class Features:
 def read_features(what: Definition, paths: Sequence[Path], reading: Reading) -> Features:
     """Features of files, as a layer wants them.
 
+    A service may rightly answer that there is nothing in an area: see `Reading.may_be_empty`.
+
     Raises
     ------
     LayerError
@@ -86,7 +91,7 @@ def read_features(what: Definition, paths: Sequence[Path], reading: Reading) -> 
     counts: Counter[str] = sum((one.counts for one in made), Counter())
     frames = [one.frame for one in made if len(one.frame)] or [made[0].frame]
     frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
-    if frame.empty:
+    if frame.empty and not reading.may_be_empty:
         told = ", ".join(f"{number} {words}" for words, number in counts.items()) or "it has no features"
         raise LayerError(f"Nothing is left of {_names(paths)} for layer {what.name}: {told}.")
     if what.unique is not None:
@@ -136,11 +141,15 @@ def _layer_of(source: Path | str, path: Path, wanted: str | None) -> str | None:
 
 def _made_ready(what: Definition, source: gpd.GeoDataFrame, name: str, reading: Reading) -> Features:
     counts: Counter[str] = Counter({"read": len(source)})
+    if source.empty:
+        return Features(empty_frame(tuple(what.columns)), {}, counts)
     source = _filtered(what, source, name, reading, counts)
     columns = _columns(what, source, name, reading)
     geometry, places = _sound(what, source.geometry.array, source.crs, counts)
     data = {
-        column: _values(column, source[columns[column]].iloc[places], name) if column in columns else _unknown(column, len(places))
+        column: _values(column, source[columns[column]].iloc[places], name)
+        if column in columns
+        else _unknown(column, len(places))
         for column in what.columns
     }
     data = {column: values.reset_index(drop=True) for column, values in data.items()}

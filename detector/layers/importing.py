@@ -51,6 +51,8 @@ class Whence:
         When they were fetched; None where the user had them.
     licence, attribution
         In place of the definition's.
+    sha256
+        Checksum of each file that was fetched, by name; those of the imported files by default.
     """
 
     source: str
@@ -58,6 +60,7 @@ class Whence:
     fetched: dt.datetime | None = None
     licence: str | None = None
     attribution: str | None = None
+    sha256: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,7 @@ def import_files(
             raise LayerError(f"There is no file {path}.")
     origin = Origin(
         source=whence.source,
-        source_sha256={path.name: sha256_of(path) for path in paths},
+        source_sha256=whence.sha256 or {path.name: sha256_of(path) for path in paths},
         licence=whence.licence or what.licence,
         attribution=whence.attribution or what.attribution,
         vintage=whence.vintage or what.vintage,

@@ -230,7 +230,11 @@ def put_part(folder: Path, beside: Path, name: str, part: Part) -> Manifest:
         before = None
     others = {} if before is None or name == WHOLE else {key: old for key, old in before.parts.items() if key != WHOLE}
     manifest = Manifest(folder.name, {**others, name: part})
-    record = {"schema": _SCHEMA, "name": manifest.name, "parts": {key: asdict(one) for key, one in manifest.parts.items()}}
+    record = {
+        "schema": _SCHEMA,
+        "name": manifest.name,
+        "parts": {key: asdict(one) for key, one in manifest.parts.items()},
+    }
     written = beside / MANIFEST_FILE
     written.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     written.replace(folder / MANIFEST_FILE)

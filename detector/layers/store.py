@@ -173,7 +173,7 @@ class VectorLayer:
             if part.features and (parts is None or key in parts)
             if kept.bounds is not None and _meet(kept.bounds, bounds_2154)
         ]
-        frames = [frame for frame in frames if len(frame)] or [_empty(wanted)]
+        frames = [frame for frame in frames if len(frame)] or [empty_frame(wanted)]
         return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
     def _read(self, name: str, bounds: Bounds | None, columns: list[str]) -> gpd.GeoDataFrame:
@@ -229,13 +229,10 @@ def _bounds(parts: Sequence[Part]) -> Bounds | None:
 
 
 def _meet(one: Bounds, other: Bounds | None) -> bool:
-    return other is None or (
-        one[0] <= other[2] and one[2] >= other[0] and one[1] <= other[3] and one[3] >= other[1]
-    )
+    return other is None or (one[0] <= other[2] and one[2] >= other[0] and one[1] <= other[3] and one[3] >= other[1])
 
 
-def _empty(columns: Sequence[str]) -> gpd.GeoDataFrame:
-    data = {
-        name: pd.Series(dtype="datetime64[ms]" if name in DATE_COLUMNS else "string") for name in columns
-    }
+def empty_frame(columns: Sequence[str]) -> gpd.GeoDataFrame:
+    """A table of standard columns without any feature."""
+    data = {name: pd.Series(dtype="datetime64[ms]" if name in DATE_COLUMNS else "string") for name in columns}
     return gpd.GeoDataFrame(data, geometry=gpd.GeoSeries([], crs=CRS), crs=CRS)
