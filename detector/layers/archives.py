@@ -67,8 +67,8 @@ def _unzip(path: Path, folder: Path, member: str | None) -> None:
 def _un7zip(path: Path, folder: Path, member: str | None) -> None:
     if importlib.util.find_spec("py7zr") is None:
         raise MissingDependencyError(
-            f"{path.name} is a 7z archive: `pip install py7zr`, or unpack it yourself and `sylvigie layers import` what "
-            "it holds."
+            f"{path.name} is a 7z archive: `pip install py7zr`, or unpack it yourself and `sylvigie layers import` "
+            "what it holds."
         )
     import py7zr
 

@@ -75,6 +75,10 @@ class _TroubleError(Exception):
         self.said, self.final, self.retry_after_s = said, final, retry_after_s
 
 
+def silent(*_: object) -> None:
+    """Tell nobody."""
+
+
 class NotThereError(LayerError):
     """The service says that there is no such file."""
 
@@ -99,7 +103,7 @@ class Downloads:
         policy: RetryPolicy | None = None,
         gate: HostGate | None = None,
         today: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
-        progress: Callable[[str, int, int | None], None] = lambda name, there, total: None,
+        progress: Callable[[str, int, int | None], None] = silent,
     ) -> None:
         self.policy = policy or RetryPolicy()
         self.gate = gate or HostGate()
@@ -168,8 +172,8 @@ class Downloads:
         except OSError as error:
             raise OutputError(f"{target} cannot be written ({error.strerror or error}): make room there.") from error
         raise LayerError(
-            f"{target.name} is not what its publisher says: its {checksum.algorithm.upper()} is not {checksum.value}. It "
-            "was thrown away; try again later, or tell the publisher."
+            f"{target.name} is not what its publisher says: its {checksum.algorithm.upper()} is not {checksum.value}. "
+            "It was thrown away; try again later, or tell the publisher."
         )
 
     def _insist(self, url: httpx.URL, act: Callable[[httpx.URL], _T]) -> _T:

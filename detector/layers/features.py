@@ -1,4 +1,4 @@
-"""Features of any source made those of a layer: standard columns, sound geometries in EPSG:2154, nothing lost unsaid."""
+"""Features of any source made those of a layer: standard columns, sound shapes in EPSG:2154, nothing lost unsaid."""
 
 from __future__ import annotations
 
@@ -171,8 +171,8 @@ def _filtered(
         found = _find(source, (reading.columns.get(column, column),))
         if found is None:
             raise LayerError(
-                f"{name} has no column {column}, which tells what of it belongs to {what.name} ({' or '.join(patterns)})"
-                f": name it by --column {column}=..., or say by --keep-all that all of it does."
+                f"{name} has no column {column}, which tells what of it belongs to {what.name} "
+                f"({' or '.join(patterns)}). Name it by --column {column}=..., or say by --keep-all that all of it does."
             )
         kept = np.array([any(fnmatch.fnmatchcase(_plain(value), each) for each in patterns) for value in source[found]])
         counts[f"left out by {found}"] += int((~kept).sum())

@@ -15,7 +15,7 @@ import shapely
 
 from detector.layers.archives import join_volumes, unpack
 from detector.layers.definitions import Coverage, Definition, Source, SourceKind, definition
-from detector.layers.download import Checksum, Downloaded, Downloads, NotThereError
+from detector.layers.download import Checksum, Downloaded, Downloads, NotThereError, silent
 from detector.layers.editions import newest_edition
 from detector.layers.features import Reading
 from detector.layers.ground import FRANCE_2154, Ground, departements_ground
@@ -103,7 +103,7 @@ class Fetching:
         store: LayerStore,
         downloads: Downloads,
         now: dt.datetime,
-        tell: Callable[[str], None] = lambda words: None,
+        tell: Callable[[str], None] = silent,
     ) -> None:
         self.store, self.downloads, self.now, self.tell = store, downloads, now, tell
 
@@ -126,12 +126,11 @@ class Fetching:
         places = self._places(what, source, request)
         if source.kind is SourceKind.DEGREE_TILES:
             return list(self._degree_tiles(what, source, places))
-        fetch = {
-            SourceKind.WFS: self._features,
-            SourceKind.ATOM: self._edition,
-            SourceKind.FILE: self._file,
-        }[source.kind]
-        return [fetch(what, source, place, request) for place in places]
+        if source.kind is SourceKind.WFS:
+            return [self._features(what, source, place, request.page) for place in places]
+        if source.kind is SourceKind.ATOM:
+            return [self._edition(what, source, place) for place in places]
+        return [self._file(what, source, place, request.sha256) for place in places]
 
     def _places(self, what: Definition, source: Source, request: Request) -> list[_Place]:
         if request.departements and request.bbox is not None:
@@ -153,15 +152,13 @@ class Fetching:
         own = what.coverage in (Coverage.OWN, Coverage.FEATURES) and source.departement_filter is not None
         return _Place(f"D{code}", code, None if own else departements_ground([code], self.store))
 
-    def _features(self, what: Definition, source: Source, place: _Place, request: Request) -> Imported:
+    def _features(self, what: Definition, source: Source, place: _Place, page: int) -> Imported:
         cql = None
         if place.departement is not None and source.departement_filter is not None:
             cql = source.departement_filter.format(departement=place.departement)
         bbox = None if place.ground is None or place.part == WHOLE else place.ground.geometry.bounds
         with self._work(what, place) as folder:
-            pages = fetch_pages(
-                self.downloads, source, Wanted(cql, bbox), folder, request.page, self.downloads.progress
-            )
+            pages = fetch_pages(self.downloads, source, Wanted(cql, bbox), folder, page, self.downloads.progress)
             whence = self._whence(f"{public_address(source.url)} {' '.join(source.types)}", None, {})
             # The part of a layer may be empty; all of it may not.
             reading = Reading(crs=source.crs, may_be_empty=place.part != WHOLE)
@@ -171,7 +168,7 @@ class Fetching:
                 part=place.part,
             )  # fmt: skip
 
-    def _edition(self, what: Definition, source: Source, place: _Place, request: Request) -> Imported:
+    def _edition(self, what: Definition, source: Source, place: _Place) -> Imported:
         code = "" if place.departement is None else place.departement.zfill(3)
         edition = newest_edition(
             self.downloads, source.url.format(departement=code), (source.pattern or ".*").format(departement=code)
@@ -189,11 +186,11 @@ class Fetching:
             )
             return self._import(what, source, place, archive, folder, whence)
 
-    def _file(self, what: Definition, source: Source, place: _Place, request: Request) -> Imported:
+    def _file(self, what: Definition, source: Source, place: _Place, sha256: str | None) -> Imported:
         code = place.departement or ""
         url = source.url.format(departement=code.zfill(3), departement_2=code)
         name = source.name or public_address(url).rpartition("/")[2] or what.name
-        checksum = request.sha256 or source.sha256
+        checksum = sha256 or source.sha256
         with self._work(what, place, url) as folder:
             fetched = self._download(
                 what, place, url, folder / name, None if checksum is None else Checksum("sha256", checksum)

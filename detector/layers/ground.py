@@ -97,9 +97,9 @@ def own_ground(what: Definition, features: gpd.GeoDataFrame) -> Ground:
             return Ground(_union(features), "its features alone: outside them nothing is known")
         case Coverage.ASKED:
             raise LayerError(
-                f"What ground the file of {what.name} speaks of cannot be told from it: where it has nothing, there may "
-                "be nothing, or it may not reach there. Say it by --covers: codes of départements, `france`, `extent` "
-                "for the rectangle around its features, or a file of polygons."
+                f"What ground the file of {what.name} speaks of cannot be told from it: where it has nothing, there "
+                "may be nothing, or it may not reach there. Say it by --covers: codes of départements, `france`, "
+                "`extent` for the rectangle around its features, or a file of polygons."
             )
 
 

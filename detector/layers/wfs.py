@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from detector.layers.definitions import Source
-from detector.layers.download import Downloads
+from detector.layers.download import Downloads, silent
 from detector.layers.manifest import Bounds
 from tiles.errors import LayerError
 
@@ -36,7 +36,7 @@ def fetch_pages(
     wanted: Wanted,
     folder: Path,
     page: int = PAGE,
-    progress: Callable[[str, int, int | None], None] = lambda name, there, total: None,
+    progress: Callable[[str, int, int | None], None] = silent,
 ) -> list[Path]:
     """Fetch all features of a service's types, as files of GeoJSON.
 
