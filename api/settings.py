@@ -37,6 +37,8 @@ class Settings(BaseSettings):
         Subscription key of Planetary Computer; it does without.
     forest_mask
         What is forest: polygons or a raster.
+    rules
+        Criteria and legal points of one's own, over those shipped: a TOML file, or a folder of such.
     threads
         Decoding and computing threads; as many as processors by default.
     max_requests_per_host
@@ -57,6 +59,7 @@ class Settings(BaseSettings):
     cdse_password: SecretStr | None = None
     planetary_computer_key: SecretStr | None = None
     forest_mask: Path | None = None
+    rules: Path | None = None
     threads: int | None = Field(default=None, ge=1)
     max_requests_per_host: int = Field(default=8, ge=1, le=256)
     false_clouds: bool = False

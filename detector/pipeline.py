@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -102,6 +102,10 @@ class ScanResult:
         return sum(tile.tally.observed for tile in self.tiles) / watched if watched else 0.0
 
 
+ForestOf = Callable[[Grid], Path | None]
+"""Gives a raster of the forest on a grid; None where that is not known, and all is watched."""
+
+
 class ProgressReport(Protocol):
     """Called as the work goes on."""
 
@@ -122,6 +126,7 @@ def scan(
     max_requests_per_host: int = 8,
     progress: ProgressReport | None = None,
     appraiser: Appraiser | None = None,
+    forest: ForestOf | None = None,
 ) -> ScanResult:
     """Scan a month: read the archive, map the change, find patches, publish alerts.
 
@@ -150,6 +155,8 @@ def scan(
         Told how far the work is.
     appraiser
         Says where the alerts lie and which criteria they meet; without one that is unknown.
+    forest
+        Gives the forest of a tile, where `watched` names none.
 
     Raises
     ------
@@ -166,7 +173,9 @@ def scan(
     with _beside(out) as folder, rasterio.Env(**gdal_env(catalogue.access)):
         for tile, scenes in sorted(by_tile.items()):
             try:
-                results.append(_scan_tile(tile, scenes, month, watched, folder, params, reader, threads, progress))
+                results.append(
+                    _scan_tile(tile, scenes, month, watched, forest, folder, params, reader, threads, progress)
+                )
             except (NoSceneError, GridError) as error:
                 problems.append(error)
         if not results:
@@ -195,6 +204,7 @@ def _scan_tile(
     scenes: Sequence[Scene],
     month: Month,
     watched: WatchedArea,
+    forest: ForestOf | None,
     folder: Path,
     params: ScanParams,
     reader: Reader,
@@ -215,7 +225,7 @@ def _scan_tile(
             with attempts.reading() as heard, ChangeMapWriter(files, plan.grid) as writer:
                 tally = make_change_map(
                     plan,
-                    watched.on(plan.grid),
+                    with_forest(watched, forest, plan.grid).on(plan.grid),
                     heard,
                     writer,
                     params.change,
@@ -236,6 +246,13 @@ def _scan_tile(
     found = find_alerts(files, plan, params.patches)
     grounds = exact_outlines(found.patches, plan.grid)
     return TileResult(plan, tally, found.alerts, tuple(grounds), found.features, tuple(attempts.left_out))
+
+
+def with_forest(watched: WatchedArea, forest: ForestOf | None, grid: Grid) -> WatchedArea:
+    """An area with the forest that layers know of a grid, where it has none of its own and they know any."""
+    if forest is None or watched.forest is not None or watched.forest_raster is not None:
+        return watched
+    return replace(watched, forest_raster=forest(grid))
 
 
 def exact_outlines(patches: Sequence[Patch], grid: Grid) -> Geometries:

@@ -17,8 +17,9 @@ import rasterio
 
 from detector.alert_tables import write_found
 from detector.known import FoundPatch
+from detector.layers.forest_mask import forest_of_layers
 from detector.month_record import days_heard, grid_of, month_record, plain, skipped_of
-from detector.pipeline import TileAlerts, exact_outlines, find_alerts, software_version
+from detector.pipeline import TileAlerts, exact_outlines, find_alerts, software_version, with_forest
 from detector.ports import Progress, TileJob, TileOutcome, TileStatus
 from detector.tile_rows import RowJob, RowShare, put_together
 from detector.tile_store import FOREST_FILE, PATCHES_FILE, TileMonth, TileStore, write_record
@@ -281,6 +282,7 @@ class _TileWork:
         files = ChangeMapFiles.under(folder, job.tile, work.month)
         area = work.area
         if work.known is None:
+            area = with_forest(area, forest_of_layers(job.data_dir), plan.grid)
             write_forest(area.on(plan.grid), plan.grid, folder / FOREST_FILE)
             area = WatchedArea(forest_raster=folder / FOREST_FILE)
         terms = 1 + 2 * params.change.reference.order if work.known is None else None

@@ -59,9 +59,11 @@ def scan(
     """Scan a month of Sentinel-2 for clear-cuts."""
     # Not at the top: these take a second to import, which --help need not wait for.
     from api.settings import load_settings
+    from detector.layers.forest_mask import forest_of_layers
     from detector.params import PatchParams
     from detector.pipeline import ScanParams
     from scripts.report import print_result, run_with_report
+    from scripts.works import layers_and_rules
     from tiles.catalog import open_catalogue
     from tiles.month import Month
     from tiles.watch import WatchedArea
@@ -79,6 +81,8 @@ def scan(
         today=dt.datetime.now(dt.UTC).date(),
         threads=threads or settings.threads,
         max_requests_per_host=settings.max_requests_per_host,
+        appraiser=layers_and_rules(settings.data_dir, settings.rules),
+        forest=forest_of_layers(settings.data_dir),
     )
     print_result(result, cost, out)
     if not result.complete:
@@ -98,8 +102,9 @@ def monthly(
     no_build: Annotated[bool, typer.Option("--no-build", help="A tile without a reference fails.")] = False,
 ) -> None:
     """Run a month over many tiles: what cron calls."""
+    from api.settings import load_settings
     from scripts.monthly import run_month
-    from scripts.works import TrackAlerts, work_tile
+    from scripts.works import TrackAlerts, layers_and_rules, work_tile
 
     now = dt.datetime.now(dt.UTC)
     request = _request(
@@ -114,7 +119,10 @@ def monthly(
         now.date(),
         may_build=not no_build,
     )
-    track = TrackAlerts(request.catalogue, request.credentials, request.params, request.max_requests_per_host)
+    appraiser = layers_and_rules(request.data_dir, load_settings().rules)
+    track = TrackAlerts(
+        request.catalogue, request.credentials, request.params, request.max_requests_per_host, appraiser
+    )
     raise typer.Exit(run_month(request, work_tile, track, now))
 
 

@@ -41,6 +41,7 @@ def show(
     own_rules: _OwnRules = None,
 ) -> None:
     """Show the rules, in plain words, with the article and the source of each."""
+    from api.settings import load_settings
     from detector.criteria.loading import load_rules
     from detector.criteria.rules import is_departement
     from scripts.rules_text import show_lines
@@ -49,7 +50,7 @@ def show(
         raise InvalidParameterError(
             f"{departement} is none of the départements: give the INSEE code, such as 01 or 2A."
         )
-    rules = load_rules(own_rules)
+    rules = load_rules(own_rules or load_settings().rules)
     chosen = [rule for rule in rules.rules if code in (None, rule.code)]
     if not chosen:
         raise RulesError(f"There is no rule {code}: known are {', '.join(rule.code for rule in rules.rules)}.")
@@ -74,10 +75,11 @@ def _as_json(rules: Rules, chosen: Sequence[Rule], departement: str | None) -> d
 @rules_app.command("check")
 def check(own_rules: _OwnRules = None) -> None:
     """Check that all rules can be used, yours over those shipped."""
+    from api.settings import load_settings
     from detector.criteria.loading import load_rules
     from detector.criteria.rules import RuleKind
 
-    rules = load_rules(own_rules)
+    rules = load_rules(own_rules or load_settings().rules)
     policy, legal = (len(rules.of_kind(kind)) for kind in (RuleKind.POLICY, RuleKind.LEGAL))
     print(
         f"Règles {rules.version} : {policy} critères, {legal} points de droit, "
@@ -88,11 +90,12 @@ def check(own_rules: _OwnRules = None) -> None:
 @rules_app.command("apply")
 def apply(alerts: _Alerts = None, data_dir: _DataDir = None, own_rules: _OwnRules = None) -> None:
     """Evaluate all alerts anew; what other versions of the rules said is kept."""
+    from api.settings import load_settings
     from detector.criteria.alert_files import apply_rules
     from detector.criteria.loading import load_rules
 
     now = dt.datetime.now(dt.UTC)
-    rules = load_rules(own_rules)
+    rules = load_rules(own_rules or load_settings().rules)
     with _held(alerts, data_dir, now) as (files, store):
         applied = apply_rules(files, rules, store, now.date())
     answers = list(applied.after.values())
@@ -119,11 +122,12 @@ def explain(
     own_rules: _OwnRules = None,
 ) -> None:
     """Explain an alert: each value beside its threshold, with the source, and what was said before."""
+    from api.settings import load_settings
     from detector.criteria.alert_files import judge_feature, read_collection
     from detector.criteria.loading import load_rules
     from scripts.rules_text import explain_lines
 
-    rules = load_rules(own_rules)
+    rules = load_rules(own_rules or load_settings().rules)
     files, store = _places(alerts, data_dir)
     for path in files:
         for feature in read_collection(path)["features"]:

@@ -12,6 +12,8 @@ from detector import track_month
 from detector.appraisal import LayersAndRules
 from detector.criteria.alert_files import apply_rules
 from detector.criteria.kept import EVALUATIONS_FOLDER, EvaluationStore
+from detector.criteria.loading import load_rules
+from detector.layers.store import LAYERS_FOLDER, LayerStore
 from detector.pipeline import ScanParams
 from detector.ports import TrackOutcome
 from detector.register import GEOJSON_FILE
@@ -21,7 +23,18 @@ from tiles.merging import archive_reader
 from tiles.month import Month
 from tiles.reader import Reader, gdal_env
 
-__all__ = ["TrackAlerts", "build_reference", "work_tile"]
+__all__ = ["TrackAlerts", "build_reference", "layers_and_rules", "work_tile"]
+
+
+def layers_and_rules(data_dir: Path, own_rules: Path | None) -> LayersAndRules:
+    """What alerts are laid on and judged by: the layers of a data directory, the rules shipped, and one's own.
+
+    Raises
+    ------
+    tiles.errors.RulesError
+        When a rule will not do.
+    """
+    return LayersAndRules(LayerStore(data_dir / LAYERS_FOLDER), load_rules(own_rules))
 
 
 @dataclass(frozen=True)

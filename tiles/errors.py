@@ -12,7 +12,7 @@
     ├── NoSceneError              nothing to look at in the month
     ├── GridError                 scenes that do not lie on one grid
     ├── AreaError                 an area of interest or forest mask that cannot serve
-    ├── LayerError                a reference layer is broken, or of another shape than its name says
+    ├── LayerError                a reference layer is absent, broken, or cannot be fetched or imported
     ├── StateError                what was kept of a tile is absent, damaged or made otherwise
     ├── RulesError                a rule of criteria or legal points that will not do
     ├── OutputError               the results cannot be written
@@ -95,7 +95,7 @@ class AreaError(SylvigieError):
 
 
 class LayerError(SylvigieError):
-    """A reference layer is broken, partial, or lacks what its name promises."""
+    """A reference layer is broken, or cannot be fetched, imported or read."""
 
 
 class StateError(SylvigieError):
