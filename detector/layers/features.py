@@ -172,7 +172,7 @@ def _filtered(
         if found is None:
             raise LayerError(
                 f"{name} has no column {column}, which tells what of it belongs to {what.name} "
-                f"({' or '.join(patterns)}). Name it by --column {column}=..., or say by --keep-all that all does."
+                f"({' or '.join(patterns)}). Name it by --column {column}=..., or take all of it by --keep-all."
             )
         values = [_plain(value) for value in source[found]]
         kept = np.array([any(fnmatch.fnmatchcase(value, each) for each in patterns) for value in values])
