@@ -41,7 +41,7 @@ def test_every_option_of_every_command_is_in_readme() -> None:
 
 
 def test_every_option_in_readme_exists() -> None:
-    assert set(re.findall(r"`(--[a-z-]+)", README)) <= _options()
+    assert set(re.findall(r"`(--[a-z0-9-]+)", README)) <= _options()
 
 
 def test_every_make_target_in_readme_exists() -> None:
