@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scripts.exit_codes import ExitCode, exit_code_of
+from scripts.layers_command import layers
 from tiles.errors import AreaError, SylvigieError
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ _CATALOG_HELP = (
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 reference = typer.Typer(help="What a tile's intact forest looks like.", no_args_is_help=True)
 app.add_typer(reference, name="reference")
+app.add_typer(layers, name="layers")
 
 _Tiles = Annotated[str, typer.Option(help="france, names such as 31TFJ,31TGJ, or a file with one on each line.")]
 _Scheduler = Annotated[str | None, typer.Option(help="Cluster: address of its scheduler, tcp://HOST:PORT.")]

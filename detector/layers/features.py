@@ -172,7 +172,7 @@ def _filtered(
         if found is None:
             raise LayerError(
                 f"{name} has no column {column}, which tells what of it belongs to {what.name} "
-                f"({' or '.join(patterns)}). Name it by --column {column}=..., or say by --keep-all that all of it does."
+                f"({' or '.join(patterns)}). Name it by --column {column}=..., or take all of it by --keep-all."
             )
         kept = np.array([any(fnmatch.fnmatchcase(_plain(value), each) for each in patterns) for value in source[found]])
         counts[f"left out by {found}"] += int((~kept).sum())

@@ -159,7 +159,7 @@ class Fetching:
         bbox = None if place.ground is None or place.part == WHOLE else place.ground.geometry.bounds
         with self._work(what, place) as folder:
             pages = fetch_pages(self.downloads, source, Wanted(cql, bbox), folder, page, self.downloads.progress)
-            whence = self._whence(f"{public_address(source.url)} {' '.join(source.types)}", None, {})
+            whence = self._whence(what, f"{public_address(source.url)} {' '.join(source.types)}", None, {})
             # The part of a layer may be empty; all of it may not.
             reading = Reading(crs=source.crs, may_be_empty=place.part != WHOLE)
             ground = None if what.coverage is Coverage.FEATURES else place.ground
@@ -182,7 +182,7 @@ class Fetching:
             if len(paths) > 1:
                 archive = join_volumes(paths, folder / f"{edition.name}.7z")
             whence = self._whence(
-                public_address(edition.files[0].url), edition.date, {one.path.name: one.sha256 for one in fetched}
+                what, public_address(edition.files[0].url), edition.date, {one.path.name: one.sha256 for one in fetched}
             )
             return self._import(what, source, place, archive, folder, whence)
 
@@ -195,7 +195,7 @@ class Fetching:
             fetched = self._download(
                 what, place, url, folder / name, None if checksum is None else Checksum("sha256", checksum)
             )
-            whence = self._whence(public_address(url), None, {name: fetched.sha256})
+            whence = self._whence(what, public_address(url), None, {name: fetched.sha256})
             return self._import(what, source, place, fetched.path, folder, whence)
 
     def _import(
@@ -224,7 +224,7 @@ class Fetching:
                 try:
                     with self._work(what, _Place(part), url) as folder:
                         fetched = self._download(what, _Place(part), url, folder / f"{stem}.tif", None)
-                        whence = self._whence(public_address(url), None, {f"{stem}.tif": fetched.sha256})
+                        whence = self._whence(what, public_address(url), None, {f"{stem}.tif": fetched.sha256})
                         yield import_files(self.store, what.name, [fetched.path], whence, self.now, part=part)
                 except NotThereError:
                     self.tell(f"{what.name}: the service has no tile {part}; over the sea there is none.")
@@ -249,8 +249,9 @@ class Fetching:
         known = None if manifest is None else manifest.parts.get(part)
         return None if known is None else known.origin.source_sha256.get(name)
 
-    def _whence(self, source: str, vintage: str | None, sha256: dict[str, str]) -> Whence:
-        return Whence(source, vintage=vintage, fetched=self.now, sha256=sha256 or None)
+    def _whence(self, what: Definition, source: str, vintage: str | None, sha256: dict[str, str]) -> Whence:
+        told = vintage or (f"latest of {self.now.date()}" if what.vintage == "latest" else None)
+        return Whence(source, vintage=told, fetched=self.now, sha256=sha256 or None)
 
     def _work(self, what: Definition, place: _Place, content: str = "") -> _Work:
         digest = hashlib.sha256(content.encode()).hexdigest()[:8]

@@ -298,7 +298,7 @@ def _warped(dataset: DatasetReader, grid: Grid) -> WarpedVRT:
 def _meets(crs: str, bounds: Bounds, grid: Grid) -> bool:
     left, bottom, right, top = rasterio.warp.transform_bounds(crs, grid.crs, *bounds)
     mine = grid.bounds
-    return left <= mine[2] and right >= mine[0] and bottom <= mine[3] and top >= mine[1]
+    return bool(left <= mine[2] and right >= mine[0] and bottom <= mine[3] and top >= mine[1])
 
 
 def _add_tree_cover(covers: Sequence[WarpedVRT], window: Window, mask: NDArray[np.uint8], least_pct: float) -> None:

@@ -37,6 +37,10 @@ ROW_GROUP = 2000
 first; smaller ones cost more in the file's index than they spare."""
 
 
+NOT_TOLD = "not told"
+"""Vintage of a file that the user had and said nothing of."""
+
+
 @dataclass(frozen=True)
 class Whence:
     """Where files come from.
@@ -46,7 +50,7 @@ class Whence:
     source
         Address or path, to be told; nothing secret.
     vintage
-        Of these files, in place of the definition's.
+        Of these files; by default the definition's where they were fetched, and `NOT_TOLD` where the user had them.
     fetched
         When they were fetched; None where the user had them.
     licence, attribution
@@ -124,7 +128,7 @@ def import_files(
         source_sha256=whence.sha256 or {path.name: sha256_of(path) for path in paths},
         licence=whence.licence or what.licence,
         attribution=whence.attribution or what.attribution,
-        vintage=whence.vintage or what.vintage,
+        vintage=whence.vintage or (NOT_TOLD if whence.fetched is None else what.vintage),
         imported=_iso(now),
         fetched=None if whence.fetched is None else _iso(whence.fetched),
     )

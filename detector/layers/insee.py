@@ -25,6 +25,8 @@ _DEPARTEMENTS_OF_REGION = {
 """Loi n° 2015-29 du 16 janvier 2015, article 1, with INSEE's codes."""
 
 _REGIONS = {code: region for region, codes in _DEPARTEMENTS_OF_REGION.items() for code in codes.split()}
+METROPOLITAN = tuple(sorted(code for code in _REGIONS if len(code) == 2))
+"""Codes of the 96 départements of metropolitan France."""
 
 
 def is_departement(code: str) -> bool:

@@ -65,7 +65,7 @@ def fetch_pages(
     LayerError
         When the service refuses, or what it gives is not what it says there is.
     """
-    paths = []
+    paths: list[Path] = []
     for type_name in source.types:
         there, total = 0, None
         seen: set[str] = set()
