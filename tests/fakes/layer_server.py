@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 
 class LayerServer:
@@ -94,7 +94,7 @@ def layer_server(folder: Path) -> Iterator[LayerServer]:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1
-    used: Counter[int] = Counter()
+    used: ClassVar[Counter[int]] = Counter()
     folder = Path()
     lock = threading.Lock()
 
@@ -106,7 +106,9 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(parts.query))
         with self.lock, (self.folder / "log").open("a") as log:
-            headers = {name: self.headers[name] for name in ("Range", "If-Range", "If-None-Match") if self.headers[name]}
+            headers = {
+                name: self.headers[name] for name in ("Range", "If-Range", "If-None-Match") if self.headers[name]
+            }
             log.write(json.dumps({"path": parts.path, "query": query, **headers}) + "\n")
             faults = config.get("faults", {}).get(parts.path, {"serial": 0, "list": []})
             number = self.used[faults["serial"]]

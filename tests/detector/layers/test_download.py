@@ -173,7 +173,9 @@ def test_a_busy_server_is_given_the_time_it_asks_for(
     assert len(waits) == 3
 
 
-def test_a_server_that_asks_for_an_hour_is_left_alone(server: LayerServer, downloads: Downloads, tmp_path: Path) -> None:
+def test_a_server_that_asks_for_an_hour_is_left_alone(
+    server: LayerServer, downloads: Downloads, tmp_path: Path
+) -> None:
     url = server.serve(PATH, CONTENT, etag='"a"')
     server.go_wrong(PATH, {"status": 429, "retry_after": 3600})
     with pytest.raises(LayerError, match="left alone for another 3600 s"):
@@ -206,9 +208,9 @@ def test_a_key_in_an_address_is_told_nowhere(server: LayerServer, downloads: Dow
 
 
 def test_what_a_service_refuses_it_explains(server: LayerServer, downloads: Downloads) -> None:
+    server.wfs = {}
+    server.write()
     with pytest.raises(LayerError, match=r"400 Bad Request \(Feature type a:b unknown\)"):
-        server.wfs = {}
-        server.write()
         downloads.document(f"{server.url}/wfs/ows", {"REQUEST": "GetFeature", "TYPENAMES": "a:b"})
 
 
