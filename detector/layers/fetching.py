@@ -284,7 +284,7 @@ def _source(what: Definition, request: Request) -> Source:
                 f"import {what.name} FILE`."
             )
         return source
-    is_file = public_address(request.url).lower().endswith(_FILE_ENDS)
+    is_file = "{" not in request.url and public_address(request.url).lower().endswith(_FILE_ENDS)
     if source is None or is_file:
         old = source or Source(SourceKind.FILE, request.url, confirmed=True)
         return Source(SourceKind.FILE, request.url, confirmed=True, member=old.member, crs=old.crs)
