@@ -20,23 +20,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from detector.versions import PARTIAL, newest_of, remove_older, remove_partial
+from detector.versions import MonthFolders
 from tiles.errors import OutputError, StateError
 from tiles.month import Month
 from tiles.state import MEMORY_FILE, REFERENCE_FILE, SUSPICION_FILE, StateReader, checksum
 
 RECORD_FILE, PATCHES_FILE, FOREST_FILE = "tile.json", "patches.parquet", "forest.tif"
 _SCHEMA = 1
-_NAME = re.compile(r"([0-9]{4}-(?:0[1-9]|1[0-2]))\.([0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -84,6 +80,7 @@ class TileStore:
     def __init__(self, data_dir: Path, tile: str) -> None:
         self.tile = tile
         self.folder = data_dir / "tiles" / tile
+        self._folders = MonthFolders(self.folder)
 
     def months(self) -> dict[Month, TileMonth]:
         """The newest version of each month, oldest month first.
@@ -95,20 +92,15 @@ class TileStore:
         """
         return {
             month: TileMonth(month, version, folder, _read_record(folder))
-            for month, (version, folder) in newest_of(self._versions()).items()
+            for month, (version, folder) in self._folders.newest().items()
         }
-
-    def _versions(self) -> list[tuple[Path, Month, int]]:
-        """Folders, months and versions; a folder of another name, such as a copy of one, is not ours."""
-        named = [(folder, _NAME.fullmatch(folder.name)) for folder in self.folder.glob("????-??.*")]
-        return [(folder, Month.parse(name[1]), int(name[2])) for folder, name in named if name is not None]
 
     def clear_leftovers(self) -> None:
         """Remove what killed runs have left. To be called with the tile's lock held."""
-        remove_partial(self.folder)
+        self._folders.clear_partial()
         # Where the newest cannot be read, that is told before an older version goes.
         self.months()
-        remove_older(self._versions())
+        self._folders.clear_older()
 
     @contextmanager
     def new_version(self, month: Month) -> Iterator[Path]:
@@ -120,17 +112,11 @@ class TileStore:
             When the disk does not take it; what was there before stays.
         """
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=self.folder, ignore_cleanup_errors=True) as name:
-                # One level down, so that its rename leaves something for the context to remove.
-                folder = Path(name) / "month"
-                folder.mkdir()
+            with self._folders.begun() as folder:
                 yield folder
-                before = self.months().get(month)
-                version = 1 if before is None else before.version + 1
-                folder.rename(self.folder / f"{month}.{version}")
-                if before is not None:
-                    shutil.rmtree(before.folder, ignore_errors=True)
+                # A record that cannot be read is told before it is replaced.
+                self.months()
+                self._folders.put(folder, month)
         except OSError as error:
             raise OutputError(
                 f"Tile {self.tile} cannot be written to {self.folder} ({error.strerror or error}): make room there "

@@ -26,6 +26,7 @@ from detector.tracking import track
 from tiles.change import ChangeMapFiles
 from tiles.errors import OutputError, StateError
 from tiles.month import Month
+from tiles.placing import put_file
 from tiles.reader import Reader
 from tiles.scene import Band, Scene
 
@@ -129,7 +130,7 @@ def _publish(source: Path, target: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".partial-", dir=target.parent) as folder:
-            shutil.copyfile(source, Path(folder) / target.name).replace(target)
+            put_file(shutil.copyfile(source, Path(folder) / target.name), target)
     except OSError as error:
         raise OutputError(f"Cannot write {target}: {error.strerror or error}.") from error
 

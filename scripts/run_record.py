@@ -23,6 +23,7 @@ from detector.ports import AlertCounts, TileOutcome, TileStatus
 from scripts.exit_codes import ExitCode
 from scripts.locks import PARTIAL
 from tiles.errors import InvalidParameterError, OutputError
+from tiles.placing import put_file
 
 SCHEMA = 1
 """Version of the record's form; raised when a field changes its meaning or goes."""
@@ -148,11 +149,9 @@ def write_whole(path: Path, text: str) -> None:
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
         # mkstemp lets nobody else read; a record is for everybody.
         partial.chmod(0o644)
-        partial.replace(path)
+        put_file(partial, path)
     except BaseException:
         with suppress(OSError):
             partial.unlink()
