@@ -5,7 +5,7 @@ Whoever starts a run fills these in. All of it pickles, since a tile may be work
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -168,12 +168,34 @@ class AlertCounts:
     open: int
 
 
+@dataclass(frozen=True)
+class TrackOutcome:
+    """What came of the tracking of a month.
+
+    Parameters
+    ----------
+    counts
+        Of the month.
+    earlier
+        Of months before it that had to be tracked first, by name.
+    tiles_left_out
+        Tiles whose records cannot be read, with the reasons: their alerts are as they were.
+    scenes_unheard
+        Scenes that refuted alerts rested on and that could not be looked at, with the reasons.
+    """
+
+    counts: AlertCounts
+    earlier: Mapping[str, AlertCounts] = field(default_factory=dict)
+    tiles_left_out: Mapping[str, str] = field(default_factory=dict)
+    scenes_unheard: Mapping[str, str] = field(default_factory=dict)
+
+
 class TrackWork(Protocol):
     """Takes the patches of a month's tiles into the alerts: those that meet over a tile's edge, grow, or are refuted.
 
-    It gives the same when it is called again, and leaves alone the alerts of tiles that are not named.
+    It gives the same when it is called again, and leaves alone the alerts of tiles of which nothing is kept.
     """
 
-    def __call__(self, month: Month, tiles: Sequence[str], data_dir: Path) -> AlertCounts:
+    def __call__(self, month: Month, tiles: Sequence[str], data_dir: Path) -> TrackOutcome:
         """Track a month, given the tiles whose states of it are kept."""
         ...

@@ -304,11 +304,18 @@ def _read_record(folder: Path) -> Mapping[str, Any]:
     path = folder / _RECORD_FILE
     try:
         record: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(record, dict):
+            raise ValueError("no record")
     except (OSError, ValueError) as error:
         raise StateError(f"{path} cannot be read ({error}): restore it from a backup, or remove its folder.") from error
     if record.get("schema") != SCHEMA:
         raise StateError(
             f"{path} is of schema {record.get('schema')}, not {SCHEMA}: use the version of Sylvigie that wrote it."
+        )
+    wrong = [name for name in ("before", "tiles", "checksums", "identity") if name not in record]
+    if wrong:
+        raise StateError(
+            f"{path} is damaged ({', '.join(wrong)} absent): restore it from a backup, or remove its folder."
         )
     return record
 

@@ -74,6 +74,15 @@ class TileMonth:
         return bool(self.record["before"] == {"month": str(before.month), "identity": before.identity})
 
 
+@dataclass(frozen=True)
+class SpoiltMonth:
+    """A month of a tile whose record cannot be read: its version, the folder of its files, and what is wrong."""
+
+    version: int
+    folder: Path
+    error: StateError
+
+
 class TileStore:
     """The months that are kept of a tile. Its lock is held by who writes."""
 
@@ -90,10 +99,21 @@ class TileStore:
         StateError
             When a record cannot be read.
         """
-        return {
-            month: TileMonth(month, version, folder, _read_record(folder))
-            for month, (version, folder) in self._folders.newest().items()
-        }
+        found, spoilt = self.look()
+        for month in spoilt.values():
+            raise month.error
+        return found
+
+    def look(self) -> tuple[dict[Month, TileMonth], dict[Month, SpoiltMonth]]:
+        """The newest version of each month, oldest month first; those whose records cannot be read apart."""
+        found: dict[Month, TileMonth] = {}
+        spoilt: dict[Month, SpoiltMonth] = {}
+        for month, (version, folder) in self._folders.newest().items():
+            try:
+                found[month] = TileMonth(month, version, folder, _read_record(folder))
+            except StateError as error:
+                spoilt[month] = SpoiltMonth(version, folder, error)
+        return found, spoilt
 
     def clear_leftovers(self) -> None:
         """Remove what killed runs have left. To be called with the tile's lock held."""
@@ -198,6 +218,16 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> None:
     (folder / RECORD_FILE).write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
 
 
+_REMEDY = "restore it from a backup, or remove its folder"
+_NEEDED = {
+    **dict.fromkeys(("month", "identity"), str),
+    **dict.fromkeys(("reference", "grid", "checksums", "pixels", "parameters", "patch_parameters"), dict),
+    **dict.fromkeys(("scenes", "scenes_skipped"), list),
+    "pixels_per_class": int,
+}
+"""What a record has at least, and of which kinds; beside these, `before`, which may be null."""
+
+
 def _read_record(folder: Path) -> Mapping[str, Any]:
     path = folder / RECORD_FILE
     try:
@@ -205,7 +235,14 @@ def _read_record(folder: Path) -> Mapping[str, Any]:
         if not isinstance(record, dict):
             raise ValueError("no record")
     except (OSError, ValueError) as error:
-        raise StateError(f"{path} cannot be read ({error}): restore it from a backup, or remove its folder.") from error
+        raise StateError(f"{path} cannot be read ({error}): {_REMEDY}.") from error
     if record.get("schema") != _SCHEMA:
         raise StateError(f"{path} was written by another version of Sylvigie: build the tile's reference anew.")
+    wrong = [name for name, kind in _NEEDED.items() if not isinstance(record.get(name), kind)]
+    wrong += ["before"] if "before" not in record else []
+    wrong += (
+        ["reference"] if "reference" not in wrong and not {"month", "checksum"} <= record["reference"].keys() else []
+    )
+    if wrong:
+        raise StateError(f"{path} is damaged ({', '.join(sorted(wrong))} absent or of the wrong kind): {_REMEDY}.")
     return record

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from detector.pipeline import ScanParams, software_version
-from detector.ports import AlertCounts, TileJob, TileOutcome, TileWork, TrackWork
+from detector.ports import AlertCounts, TileJob, TileOutcome, TileWork, TrackOutcome, TrackWork
 from scripts.cluster import cluster
 from scripts.events import Reporter, RunClock, reporting
 from scripts.exit_codes import ExitCode
@@ -142,10 +142,22 @@ class _Run:
     outcomes: list[TileOutcome] = field(default_factory=list)
     alerts: AlertCounts | None = None
     alerts_redone: dict[str, AlertCounts] = field(default_factory=dict)
+    tiles_left_out: dict[str, str] = field(default_factory=dict)
+    scenes_unheard: dict[str, str] = field(default_factory=dict)
     tracking_error: str | None = None
     tracking_detail: str | None = None
     stopped_by: str | None = None
     exit_code: ExitCode = ExitCode.DONE
+
+    def tracked(self, month: Month, outcome: TrackOutcome, *, is_last: bool) -> None:
+        """Take in what came of the tracking of a month."""
+        self.alerts_redone |= outcome.earlier
+        if is_last:
+            self.alerts = outcome.counts
+        else:
+            self.alerts_redone[str(month)] = outcome.counts
+        self.tiles_left_out |= outcome.tiles_left_out
+        self.scenes_unheard |= outcome.scenes_unheard
 
     def close(self, tiles: Sequence[str]) -> list[str]:
         """Put the outcomes in the order asked for, settle the exit code, and name the tiles that were not reached."""
@@ -154,7 +166,7 @@ class _Run:
         if self.stopped_by is None:
             if self.tracking_error is not None:
                 self.exit_code = ExitCode.TRACKING
-            elif not all(outcome.status.complete for outcome in self.outcomes):
+            elif self.tiles_left_out or not all(outcome.status.complete for outcome in self.outcomes):
                 self.exit_code = ExitCode.INCOMPLETE
         return [tile for tile in tiles if tile not in reached]
 
@@ -305,14 +317,16 @@ def _track(run: _Run, track: TrackWork, request: RunRequest, reporter: Reporter)
     month = min([*redone, request.month])
     try:
         while month < request.month:
-            run.alerts_redone[str(month)] = track(month, tiles, request.root)
+            run.tracked(month, track(month, tiles, request.root), is_last=False)
             month = month.shifted(1)
-        run.alerts = track(month, tiles, request.root)
+        run.tracked(month, track(month, tiles, request.root), is_last=True)
     except Exception as error:  # noqa: BLE001 - told, with its traceback; the tiles' work stays
         run.tracking_error, run.tracking_detail = told(error, request.root)
         reporter.tell("tracking_failed", month=str(month), message=run.tracking_error)
         return
-    reporter.tell("tracking_done", month=str(month), alerts=asdict(run.alerts), months_redone=list(run.alerts_redone))
+    alerts = None if run.alerts is None else asdict(run.alerts)
+    left = {"tiles_left_out": run.tiles_left_out, "scenes_unheard": run.scenes_unheard}
+    reporter.tell("tracking_done", month=str(month), alerts=alerts, months_redone=sorted(run.alerts_redone), **left)
 
 
 def _about(request: RunRequest, run: _Run, clock: RunClock, leftovers: Sequence[str]) -> dict[str, Any]:
@@ -333,7 +347,9 @@ def _about(request: RunRequest, run: _Run, clock: RunClock, leftovers: Sequence[
         "threads": request.threads,
         "leftovers_removed": list(leftovers),
         "alerts": None if run.alerts is None else asdict(run.alerts),
-        "alerts_of_redone_months": {month: asdict(counts) for month, counts in run.alerts_redone.items()},
+        "alerts_of_redone_months": {month: asdict(counts) for month, counts in sorted(run.alerts_redone.items())},
+        "tracking_tiles_left_out": run.tiles_left_out,
+        "tracking_scenes_unheard": run.scenes_unheard,
         "tracking_error": run.tracking_error,
         "tracking_detail": run.tracking_detail,
     }
@@ -343,6 +359,12 @@ def _print(title: str, run: _Run, not_reached: Sequence[str], record: str | None
     console = output_console()
     for line in summary(title, run.outcomes, not_reached, run.alerts, clock.seconds):
         console.print(line, markup=False, soft_wrap=True)
+    for tile, reason in run.tiles_left_out.items():
+        console.print(f"alerts as they were: {tile}: {reason}", markup=False, soft_wrap=True)
+    for scene, reason in run.scenes_unheard.items():
+        console.print(
+            f"not looked at for an alert that was taken back: {scene}: {reason}", markup=False, soft_wrap=True
+        )
     if run.tracking_error is not None:
         console.print(f"alerts not updated: {run.tracking_error}", markup=False, soft_wrap=True)
     if run.stopped_by is not None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from detector import track_month
 from detector.pipeline import ScanParams
-from detector.ports import AlertCounts
+from detector.ports import TrackOutcome
 from detector.tile_month import build_reference, work_tile
 from tiles.catalog import Credentials, open_catalogue
 from tiles.merging import archive_reader
@@ -38,7 +38,7 @@ class TrackAlerts:
     params: ScanParams
     max_requests_per_host: int = 8
 
-    def __call__(self, month: Month, tiles: Sequence[str], data_dir: Path) -> AlertCounts:  # noqa: ARG002 - all are taken
+    def __call__(self, month: Month, tiles: Sequence[str], data_dir: Path) -> TrackOutcome:  # noqa: ARG002 - all are taken
         """Bring the alerts up to a month; of tiles that were not run, what is kept of the month counts as well."""
         return track_month.track_month(month, data_dir, self.params, self._open_reader)
 

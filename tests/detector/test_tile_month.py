@@ -39,7 +39,7 @@ from tests.fakes.archive import (
     write_raster,
 )
 from tiles.change import PixelState
-from tiles.engine import ChangeParams, Tally, TilePlan
+from tiles.engine import ChangeParams, Tally, TilePlan, make_change_map
 from tiles.errors import OutputError, SceneReadError, StateError
 from tiles.monitor import MonitorParams
 from tiles.month import Month
@@ -289,7 +289,7 @@ def test_a_damaged_scene_is_named_and_read_once_it_is_mended(
 def readings(monkeypatch: pytest.MonkeyPatch) -> list[Month]:
     """Months that are read, as often as they are."""
     months: list[Month] = []
-    make = tile_month.make_change_map
+    make = make_change_map
 
     def counted(plan: TilePlan, *args: Any, **kwargs: Any) -> Tally:
         months.append(plan.month)
@@ -327,7 +327,7 @@ def _break_inside(monkeypatch: pytest.MonkeyPatch, days: set[dt.date]) -> None:
 
 
 def test_damage_inside_of_many_scenes_costs_two_readings_more(
-    after: Callable[[Month], Path], small_archive: Path, readings: list[Month], monkeypatch: pytest.MonkeyPatch
+    after: Callable[..., Path], small_archive: Path, readings: list[Month], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     days = [_days(MAY)[-1], *_days(JUNE)]
     data = after(APRIL)

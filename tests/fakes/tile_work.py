@@ -20,7 +20,7 @@ from typing import Any
 
 from detector.params import PatchParams
 from detector.pipeline import ScanParams
-from detector.ports import AlertCounts, Progress, TileJob, TileOutcome, TileStatus
+from detector.ports import AlertCounts, Progress, TileJob, TileOutcome, TileStatus, TrackOutcome
 from scripts.locks import PARTIAL
 from scripts.monthly import RunRequest, run_month
 from tiles.catalog import Credentials, SkippedScene
@@ -146,16 +146,16 @@ def _fault(job: TileJob) -> TileOutcome | None:
     return None
 
 
-def track(month: Month, tiles: Sequence[str], data_dir: Path) -> AlertCounts:
+def track(month: Month, tiles: Sequence[str], data_dir: Path) -> TrackOutcome:
     """Write the names of the states that are there."""
     names = [str(path.relative_to(data_dir)) for path in sorted(data_dir.glob(f"tiles/*/state_{month}.bin"))]
     folder = data_dir / "months" / str(month)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "alerts.json").write_text(json.dumps(names))
-    return AlertCounts(new=len(tiles), grown=2, closed=1, open=40)
+    return TrackOutcome(AlertCounts(new=len(tiles), grown=2, closed=1, open=40))
 
 
-def broken_track(month: Month, tiles: Sequence[str], data_dir: Path) -> AlertCounts:
+def broken_track(month: Month, tiles: Sequence[str], data_dir: Path) -> TrackOutcome:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from detector.ports import AlertCounts, Progress, TileJob, TileOutcome, TileStatus
+from detector.ports import AlertCounts, Progress, TileJob, TileOutcome, TileStatus, TrackOutcome
 from scripts import cli, works
 from scripts.exit_codes import ExitCode
 from scripts.locks import RUN, locked
@@ -27,8 +27,8 @@ def _work(job: TileJob, progress: Progress | None) -> TileOutcome:
     return TileOutcome(job.tile, job.month, status, "No scene.")
 
 
-def _track(month: Month, tiles: Sequence[str], data_dir: Path) -> AlertCounts:
-    return AlertCounts(1, 2, 3, 4)
+def _track(month: Month, tiles: Sequence[str], data_dir: Path) -> TrackOutcome:
+    return TrackOutcome(AlertCounts(1, 2, 3, 4))
 
 
 @pytest.fixture(autouse=True)
