@@ -27,9 +27,7 @@ class TileStatus(StrEnum):
     UNCHANGED = "unchanged"
     """It had been done before, with the same scenes and parameters: nothing was read."""
     INCOMPLETE = "incomplete"
-    """Done, but scenes were left out by faults: they are to be read at the next run."""
-    NOTHING = "nothing"
-    """The catalogue has no scene of the tile in the month: nothing was written."""
+    """Done, but scenes were left out by faults, or there were none: they are to be read at the next run."""
     FAILED = "failed"
     """An error stopped it: what the tile held before is as it was."""
     LOCKED = "locked"
@@ -46,18 +44,16 @@ class TileStatus(StrEnum):
         return self in {TileStatus.DONE, TileStatus.UNCHANGED}
 
 
-@dataclass(frozen=True)
-class TileJob:
-    """One tile of one month, with all that is needed to work on it anywhere.
+@dataclass(frozen=True, kw_only=True)
+class WorkOrder:
+    """What is done with each tile of a run, wherever that is.
 
     Parameters
     ----------
-    tile
-        MGRS name, such as ``31TFJ``.
     month
         What is scanned; of a reference, the first month that it is to serve.
     data_dir
-        Absolute path of the data directory: every machine sees it under this name.
+        The data directory. In a `TileJob` its absolute path: every machine sees it under this name.
     catalogue
         Name or address of the catalogue.
     forest_mask
@@ -74,16 +70,28 @@ class TileJob:
         Whether a tile without a reference builds it by itself.
     """
 
-    tile: str
     month: Month
     data_dir: Path
     catalogue: str
-    forest_mask: Path | None
-    params: ScanParams
+    forest_mask: Path | None = None
+    params: ScanParams = field(default_factory=ScanParams)
     threads: int | None = None
     max_requests_per_host: int = 8
     credentials: Credentials | None = field(default=None, repr=False)
     may_build: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class TileJob(WorkOrder):
+    """One tile of one month, with all that is needed to work on it anywhere.
+
+    Parameters
+    ----------
+    tile
+        MGRS name, such as ``31TFJ``.
+    """
+
+    tile: str
 
 
 @dataclass(frozen=True)

@@ -12,65 +12,37 @@ import platform
 import socket
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol
 
-from detector.pipeline import ScanParams, software_version
-from detector.ports import AlertCounts, TileJob, TileOutcome, TileWork, TrackOutcome, TrackWork
+from detector.pipeline import software_version
+from detector.ports import AlertCounts, TileJob, TileOutcome, TileWork, TrackOutcome, TrackWork, WorkOrder
 from scripts.cluster import cluster
 from scripts.events import Reporter, RunClock, reporting
 from scripts.exit_codes import ExitCode
-from scripts.locks import LOCKS, RUN, locked, remove_leftovers
+from scripts.locks import RUN, locked, remove_leftovers
 from scripts.report import output_console
 from scripts.run_record import check_clock, record_of, summary, without_secrets, write_record
 from scripts.stopping import StopRequest, StopRunError, stopping_on_signals
 from scripts.tile_runs import run_tile, told
-from tiles.catalog import Credentials
 from tiles.errors import NoSceneError, OutputError
 from tiles.month import Month
 
 
-@dataclass(frozen=True)
-class RunRequest:
+@dataclass(frozen=True, kw_only=True)
+class RunRequest(WorkOrder):
     """What a run is asked for.
 
     Parameters
     ----------
-    month
-        What is scanned; of references, the first month that they are to serve.
     tiles
         In their order.
-    data_dir
-        The data directory.
-    catalogue
-        Name or address of the catalogue.
-    forest_mask
-        What is forest; all where there is none.
-    params
-        How.
-    threads
-        Threads of a tile; as many as processors where None.
-    max_requests_per_host
-        Requests that are under way to one host at most, from each process.
-    credentials
-        What opens the archive; never shown, logged or recorded.
-    may_build
-        Whether a tile without a reference builds it by itself.
     scheduler
         Address of a cluster's scheduler; this process works where there is none.
     """
 
-    month: Month
     tiles: tuple[str, ...]
-    data_dir: Path
-    catalogue: str
-    forest_mask: Path | None = None
-    params: ScanParams = field(default_factory=ScanParams)
-    threads: int | None = None
-    max_requests_per_host: int = 8
-    credentials: Credentials | None = field(default=None, repr=False)
-    may_build: bool = True
     scheduler: str | None = None
 
     @property
@@ -80,22 +52,11 @@ class RunRequest:
 
     def jobs(self) -> list[TileJob]:
         """One a tile."""
-        mask = None if self.forest_mask is None else self.forest_mask.expanduser().resolve()
-        return [
-            TileJob(
-                tile,
-                self.month,
-                self.root,
-                self.catalogue,
-                mask,
-                self.params,
-                self.threads,
-                self.max_requests_per_host,
-                self.credentials,
-                self.may_build,
-            )
-            for tile in self.tiles
-        ]
+        order: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(WorkOrder)}
+        order["data_dir"] = self.root
+        if self.forest_mask is not None:
+            order["forest_mask"] = self.forest_mask.expanduser().resolve()
+        return [TileJob(tile=tile, **order) for tile in self.tiles]
 
 
 class Runner(Protocol):
@@ -214,19 +175,19 @@ def run_month(request: RunRequest, work: TileWork, track: TrackWork, now: dt.dat
 
 
 def build_references(request: RunRequest, build: TileWork, now: dt.datetime) -> ExitCode:
-    """Build the references of tiles, as `run_month` runs a month; each tile's lock is held, not that of the run.
+    """Build the references of tiles, as `run_month` runs a month, and never beside another run.
 
     Raises
     ------
+    tiles.errors.LockedError
+        When another run holds the lock.
     tiles.errors.SylvigieError
         When the data directory or the cluster will not do: nothing was done.
     """
-    folder = request.root / LOCKS
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"The data directory {folder.parent} cannot be written to ({error.strerror}).") from error
-    return _run("reference build", f"reference-{request.month}", request, build, None, RunClock(now), [])
+    data_dir, clock = request.root, RunClock(now)
+    with locked(data_dir, RUN, clock.started):
+        leftovers = [str(path.relative_to(data_dir)) for path in remove_leftovers(data_dir, clock.started)]
+        return _run("reference build", f"reference-{request.month}", request, build, None, clock, leftovers)
 
 
 def _run(

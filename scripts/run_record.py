@@ -159,7 +159,7 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def check_clock(data_dir: Path, today: dt.date) -> None:
-    """Refuse a system date before that of the newest run that did something.
+    """Refuse a system date before that of the newest run that read something.
 
     A run whose tiles had no scene is no witness: it may itself have been of a clock that had jumped ahead.
 
@@ -185,7 +185,7 @@ def check_clock(data_dir: Path, today: dt.date) -> None:
 def _did_something(path: Path) -> bool:
     try:
         tiles = json.loads(path.read_text(encoding="utf-8"))["tiles"]
-        return any(TileStatus(tile["status"]).kept for tile in tiles)
+        return any(TileStatus(tile["status"]).kept and tile["scenes_read"] for tile in tiles)
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
