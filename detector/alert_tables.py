@@ -24,8 +24,10 @@ _ENUMS: dict[str, type] = {
     "closed_reason": ClosedReason,
     "review": ReviewState,
 }
-_AS_JSON = ("criteria", "legal_points")
-_TUPLES = ("zonings", "scenes_before", "scenes_after", "tiles")
+_LISTS_AS_JSON = ("criteria", "legal_points", "cause_reasons", "communes", "zonings", "fires", "storms")
+_MAPPINGS_AS_JSON = ("forest_shares", "zoning_ha", "nearest_zone")
+_AS_JSON = _LISTS_AS_JSON + _MAPPINGS_AS_JSON
+_TUPLES = ("scenes_before", "scenes_after", "tiles")
 _DATES = ("first_detected", "last_intact", "first_low", "updated", "closed_on")
 _NUMBERS = (
     "area_ha",
@@ -34,8 +36,20 @@ _NUMBERS = (
     "ndvi_drop",
     "clearcut_probability",
     "abuse_score",
+    "tree_cover_pct",
+    "elevation_m",
+    "slope_mean_pct",
+    "slope_max_pct",
     "slope_block_ha",
+    "aspect_deg",
     "natura2000_ha",
+    "nearest_cut_m",
+    "cut_100m_1y_ha",
+    "cut_100m_5y_ha",
+    "watercourse_m",
+    "burnt_ha",
+    "storm_ha",
+    "property_ha",
 )
 _COUNTS = ("n_clear_before", "n_clear_after")
 
@@ -64,7 +78,7 @@ def alert_columns(alerts: Sequence[Alert]) -> dict[str, Any]:
     Returns
     -------
     columns
-        Arrow arrays by the fields' names, in the fields' order. Lists of criteria and legal points are JSON.
+        Arrow arrays by the fields' names, in the fields' order. What has fields of its own, such as criteria, is JSON.
     """
     columns = {}
     for field in fields(Alert):
@@ -97,8 +111,10 @@ def alerts_from(table: Any, geometries: Geometries) -> list[Alert]:
         if field.name in _ENUMS:
             members = {member.value: member for member in _ENUMS[field.name]}  # type: ignore[attr-defined]
             values = [None if value is None else members[value] for value in values]
-        elif field.name in _AS_JSON:
+        elif field.name in _LISTS_AS_JSON:
             values = [None if value is None else tuple(json.loads(value)) for value in values]
+        elif field.name in _MAPPINGS_AS_JSON:
+            values = [None if value is None else json.loads(value) for value in values]
         elif field.name in _TUPLES:
             values = [None if value is None else tuple(value) for value in values]
         columns[field.name] = values

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from detector.pipeline import ScanParams
+from detector.tile_rows import RowShare
 from tiles.catalog import Credentials, SkippedScene
 from tiles.month import Month
 
@@ -161,8 +162,8 @@ class TileWork(Protocol):
     leave each file of the data directory either as it was or whole, whenever it is killed.
     """
 
-    def __call__(self, job: TileJob, progress: Progress | None) -> TileOutcome:
-        """Work out the job's tile, telling how far it is."""
+    def __call__(self, job: TileJob, progress: Progress | None, share: RowShare | None = None) -> TileOutcome:
+        """Work out the job's tile, telling how far it is; by rows of windows where there are others to share with."""
         ...
 
 
@@ -184,6 +185,8 @@ class TrackOutcome:
     ----------
     counts
         Of the month.
+    warnings
+        What is not known of its alerts, and for want of what.
     earlier
         Of months before it that had to be tracked first, by name.
     tiles_left_out
@@ -193,6 +196,7 @@ class TrackOutcome:
     """
 
     counts: AlertCounts
+    warnings: tuple[str, ...] = ()
     earlier: Mapping[str, AlertCounts] = field(default_factory=dict)
     tiles_left_out: Mapping[str, str] = field(default_factory=dict)
     scenes_unheard: Mapping[str, str] = field(default_factory=dict)

@@ -9,24 +9,24 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import rasterio
 
 from detector.alert_tables import write_found
 from detector.known import FoundPatch
+from detector.layers.forest_mask import forest_of_layers
 from detector.month_record import days_heard, grid_of, month_record, plain, skipped_of
-from detector.outlines import to_wgs84
-from detector.pipeline import TileAlerts, find_alerts, software_version
+from detector.pipeline import TileAlerts, exact_outlines, find_alerts, software_version, with_forest
 from detector.ports import Progress, TileJob, TileOutcome, TileStatus
+from detector.tile_rows import RowJob, RowShare, put_together
 from detector.tile_store import FOREST_FILE, PATCHES_FILE, TileMonth, TileStore, write_record
 from detector.unheard import any_readable, missing_again, missing_in, missing_of, unheard_of
 from tiles.catalog import Catalogue, Found, SkippedScene, open_catalogue
 from tiles.change import ChangeMapFiles, ChangeMapWriter, write_item
-from tiles.engine import TilePlan, make_change_map
+from tiles.engine import Tally, TilePlan, make_change_map, row_count
 from tiles.errors import SceneReadError, StateError
 from tiles.grid import Grid
 from tiles.merging import archive_reader
@@ -50,7 +50,7 @@ KEPT_MONTHS = 6
 """Months whose memory is kept: enough to begin again before the late ones."""
 
 
-def work_tile(job: TileJob, progress: Progress | None) -> TileOutcome:
+def work_tile(job: TileJob, progress: Progress | None, share: RowShare | None = None) -> TileOutcome:
     """Bring a tile up to a month. To be called with the tile's lock held; see `detector.ports.TileWork`.
 
     Raises
@@ -58,12 +58,12 @@ def work_tile(job: TileJob, progress: Progress | None) -> TileOutcome:
     tiles.errors.SylvigieError
         When the tile cannot be worked on; what is kept of it is as it was, or further by whole months.
     """
-    return _TileWork(job, progress).run()
+    return _TileWork(job, progress, share).run()
 
 
-def build_reference(job: TileJob, progress: Progress | None) -> TileOutcome:
+def build_reference(job: TileJob, progress: Progress | None, share: RowShare | None = None) -> TileOutcome:
     """Build a tile's reference, to serve from the job's month on; see `work_tile`."""
-    return _TileWork(job, progress).build()
+    return _TileWork(job, progress, share).build()
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,9 @@ class _Done:
 
 
 class _TileWork:
-    def __init__(self, job: TileJob, progress: Progress | None) -> None:
-        self._job, self._progress = job, progress
+    def __init__(self, job: TileJob, progress: Progress | None, share: RowShare | None) -> None:
+        self._job, self._progress, self._share = job, progress, share
+        self._bytes_elsewhere = 0
         self._store = TileStore(job.data_dir, job.tile)
         self._catalogue: Catalogue = open_catalogue(job.catalogue, job.credentials)
         self._options = gdal_env(self._catalogue.access)
@@ -281,6 +282,7 @@ class _TileWork:
         files = ChangeMapFiles.under(folder, job.tile, work.month)
         area = work.area
         if work.known is None:
+            area = with_forest(area, forest_of_layers(job.data_dir), plan.grid)
             write_forest(area.on(plan.grid), plan.grid, folder / FOREST_FILE)
             area = WatchedArea(forest_raster=folder / FOREST_FILE)
         terms = 1 + 2 * params.change.reference.order if work.known is None else None
@@ -289,17 +291,20 @@ class _TileWork:
             ChangeMapWriter(files, plan.grid) as writer,
             StateWriter(folder, terms) as keeper,
         ):
-            tally = make_change_map(
-                plan,
-                area.on(plan.grid),
-                reader,
-                writer,
-                params.change,
-                job.threads,
-                self._progress,
-                known=work.known,
-                keeper=keeper,
-            )
+            if self._share is not None and row_count(plan.grid) > 1:
+                tally = self._compute_elsewhere(self._share, work, plan, attempts, area, writer, keeper)
+            else:
+                tally = make_change_map(
+                    plan,
+                    area.on(plan.grid),
+                    reader,
+                    writer,
+                    params.change,
+                    job.threads,
+                    self._progress,
+                    known=work.known,
+                    keeper=keeper,
+                )
         uses = {"reference": plan.reference, "monitored": plan.monitored}
         write_item(files, plan.grid, job.tile, work.month, uses, software_version())
         left_out = [*work.found.skipped, *attempts.left_out]
@@ -319,6 +324,40 @@ class _TileWork:
         features = {str(name): found.features[name].to_numpy() for name in found.features}
         write_found(_found_patches(found, plan.grid), folder / PATCHES_FILE, features)
         write_record(folder, record)
+
+    def _compute_elsewhere(
+        self,
+        share: RowShare,
+        work: _Work,
+        plan: TilePlan,
+        attempts: Attempts,
+        area: WatchedArea,
+        writer: ChangeMapWriter,
+        keeper: StateWriter,
+    ) -> Tally:
+        """Have the rows of windows worked out by others, and write what they come to."""
+        job, total = self._job, row_count(plan.grid)
+        assert area.forest_raster is not None  # _compute has written it
+        row = RowJob(
+            0,
+            plan,
+            area.forest_raster,
+            None if work.known is None else work.known.folders,
+            job.params.change,
+            job.catalogue,
+            job.max_requests_per_host,
+            job.threads,
+            job.credentials,
+            attempts.find_faults,
+        )
+        jobs = [replace(row, row=index) for index in range(total)]
+        progress = self._progress
+        tally, bytes_read, faults = put_together(
+            share(jobs), writer, keeper, lambda done: None if progress is None else progress(done, total)
+        )
+        self._bytes_elsewhere += bytes_read
+        attempts.found(faults)
+        return tally
 
     def _scenes_before(self, before: TileMonth | None) -> list[dict[str, Any]]:
         """Scenes of the months that a month stands on, back to the one in which the reference was built."""
@@ -350,7 +389,7 @@ class _TileWork:
             scenes_skipped=tuple(left for _, left in sorted(skipped.items())),
             reference_missing=tuple(missing),
             redone_months=tuple(done.redone),
-            bytes_read=self._reader.bytes_read,
+            bytes_read=self._reader.bytes_read + self._bytes_elsewhere,
             watched_px=pixels["watched"],
             observed_px=pixels["observed"],
             provisional_px=pixels["provisional"],
@@ -390,6 +429,5 @@ def _each(first: Month, last: Month) -> Iterator[Month]:
 
 def _found_patches(found: TileAlerts, grid: Grid) -> list[FoundPatch]:
     """Patches with their exact outlines in degrees, as tracking wants them."""
-    exact = np.empty(len(found.patches), object)
-    exact[:] = [patch.exact for patch in found.patches]
-    return [FoundPatch(alert, outline) for alert, outline in zip(found.alerts, to_wgs84(exact, grid.crs), strict=True)]
+    exact = exact_outlines(found.patches, grid)
+    return [FoundPatch(alert, outline) for alert, outline in zip(found.alerts, exact, strict=True)]

@@ -5,7 +5,8 @@
     <data directory>/tiles/31TFJ/2026-10.1/
         tile.json           the record: scenes, parameters, pixels counted, checksums, what it stands on
         memory.arrow        each pixel's memory at the end of the month, and ...
-        suspicions.arrow    ... the open suspicions; see tiles/state.py
+        suspicions.arrow    ... the open suspicions, and ...
+        clouds.arrow        ... what was called cloud over the same ground before; see tiles/state.py
         reference.arrow     the reference, in the month that it was built in, and ...
         forest.tif          ... the forest that it is of
         change_*, state_*   the change map
@@ -29,10 +30,10 @@ from typing import Any
 from detector.versions import MonthFolders
 from tiles.errors import OutputError, StateError
 from tiles.month import Month
-from tiles.state import MEMORY_FILE, REFERENCE_FILE, SUSPICION_FILE, StateReader, checksum
+from tiles.state import MEMORY_FILE, MONTHLY_FILES, REFERENCE_FILE, StateReader, checksum
 
 RECORD_FILE, PATCHES_FILE, FOREST_FILE = "tile.json", "patches.parquet", "forest.tif"
-_SCHEMA = 1
+_SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ class TileStore:
             When a file is gone, damaged, or replaced.
         """
         built = self.reference_of(month)
-        sums = {name: month.record["checksums"][name] for name in (MEMORY_FILE, SUSPICION_FILE)}
+        sums = {name: month.record["checksums"][name] for name in MONTHLY_FILES}
         sums[REFERENCE_FILE] = month.record["reference"]["checksum"]
         forest = built.folder / FOREST_FILE
         if checksum(forest) != built.record["checksums"][FOREST_FILE]:
@@ -188,7 +189,7 @@ class TileStore:
         for month in months.values():
             if month in kept:
                 continue
-            for name in (MEMORY_FILE, SUSPICION_FILE):
+            for name in MONTHLY_FILES:
                 (month.folder / name).unlink(missing_ok=True)
             if str(month.month) not in used:
                 for name in (REFERENCE_FILE, FOREST_FILE):

@@ -14,8 +14,9 @@ import rasterio
 from shapely.geometry.base import BaseGeometry
 
 from detector.alert_tables import read_found
-from detector.alerts import Alert, ClosedReason
-from detector.known import Event, Tracked
+from detector.alerts import Alert, ClosedReason, write_geojson
+from detector.appraisal import Appraised, Appraiser, ground_of
+from detector.known import Event, Register, Tracked
 from detector.params import TrackParams
 from detector.pipeline import ScanParams
 from detector.ports import AlertCounts, TrackOutcome
@@ -44,7 +45,13 @@ KEPT_MONTHS = 13
 """Months of the register that are kept: a year, and the month before it. Each holds all history up to it."""
 
 
-def track_month(month: Month, data_dir: Path, params: ScanParams, open_reader: OpenReader) -> TrackOutcome:
+def track_month(
+    month: Month,
+    data_dir: Path,
+    params: ScanParams,
+    open_reader: OpenReader,
+    appraiser: Appraiser | None = None,
+) -> TrackOutcome:
     """Bring the register of alerts up to a month, and the months after it that are kept already.
 
     Done again it gives the same. All tiles whose state of the month is kept are taken, whichever were run. Months
@@ -62,6 +69,8 @@ def track_month(month: Month, data_dir: Path, params: ScanParams, open_reader: O
     open_reader
         Gives a reader of the archive, and how GDAL is to be set up for it; asked only where an alert is taken back,
         for the scenes that it rested on.
+    appraiser
+        Says of the alerts that are published where they lie and which criteria they meet; without one that is unknown.
 
     Raises
     ------
@@ -77,13 +86,14 @@ def track_month(month: Month, data_dir: Path, params: ScanParams, open_reader: O
             f"The register of alerts is kept from {oldest.month} on, and {month} stands on one before that: run a "
             "month after it, or restore older folders of alerts/ from a backup."
         )
-    work = _Tracking(data_dir, store, tiles, params, open_reader)
+    work = _Tracking(data_dir, store, tiles, params, open_reader, appraiser)
     earlier = {str(other): work.track(other) for other in _due_before(month, kept, tiles)}
     counts = work.track(month)
+    warnings = work.warnings
     for other in [when for when in kept if when > month]:
         work.track(other)
     store.forget_old(KEPT_MONTHS)
-    return TrackOutcome(counts, earlier, tiles.reasons, work.unheard)
+    return TrackOutcome(counts, warnings, earlier, tiles.reasons, work.unheard)
 
 
 @dataclass(frozen=True)
@@ -165,7 +175,10 @@ class _Tracking:
     tiles: _Tiles
     params: ScanParams
     open_reader: OpenReader
+    appraiser: Appraiser | None
     unheard: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    """Of the month that was tracked last."""
 
     def track(self, month: Month) -> AlertCounts:
         """Track a month from that before it, and publish it."""
@@ -183,9 +196,29 @@ class _Tracking:
         tracked = track(month, store.read(before), found, StateMaps(maps), rules, judge)
         self.unheard |= judge.unheard
         kept = store.write(tracked.register, before, _identities(tiles))
-        for name in (GEOJSON_FILE, CLOSED_FILE):
-            _publish(kept.folder / name, self.data_dir / MONTHS_FOLDER / str(month) / name)
+        folder = self.data_dir / MONTHS_FOLDER / str(month)
+        _publish(kept.folder / CLOSED_FILE, folder / CLOSED_FILE)
+        if self.appraiser is None:
+            _publish(kept.folder / GEOJSON_FILE, folder / GEOJSON_FILE)
+        else:
+            appraised = _appraised(tracked.register, params, self.appraiser)
+            self.warnings = appraised.warnings
+            write_geojson(appraised.alerts, folder / GEOJSON_FILE)
         return _counts(tracked)
+
+
+def _appraised(register: Register, params: ScanParams, appraiser: Appraiser) -> Appraised:
+    """The alerts that stand, with what layers and rules say of them.
+
+    Not kept in the register, which holds what the imagery says: other layers, or other rules, change nothing of it.
+    """
+    grounds: dict[str, list[BaseGeometry]] = {}
+    for patch in register.patches:
+        grounds.setdefault(patch.alert_id, []).append(patch.ground)
+    first = min((change.month for change in register.history), default=None)
+    since = None if first is None else first.shifted(1 - params.change.monitor.window_months).first_day
+    alerts = register.published
+    return appraiser(alerts, [ground_of(grounds[alert.id]) for alert in alerts], since)
 
 
 def _publish(source: Path, target: Path) -> None:

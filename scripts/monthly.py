@@ -103,6 +103,7 @@ class _Run:
     outcomes: list[TileOutcome] = field(default_factory=list)
     alerts: AlertCounts | None = None
     alerts_redone: dict[str, AlertCounts] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
     tiles_left_out: dict[str, str] = field(default_factory=dict)
     scenes_unheard: dict[str, str] = field(default_factory=dict)
     tracking_error: str | None = None
@@ -114,7 +115,7 @@ class _Run:
         """Take in what came of the tracking of a month."""
         self.alerts_redone |= outcome.earlier
         if is_last:
-            self.alerts = outcome.counts
+            self.alerts, self.warnings = outcome.counts, outcome.warnings
         else:
             self.alerts_redone[str(month)] = outcome.counts
         self.tiles_left_out |= outcome.tiles_left_out
@@ -286,7 +287,11 @@ def _track(run: _Run, track: TrackWork, request: RunRequest, reporter: Reporter)
         reporter.tell("tracking_failed", month=str(month), message=run.tracking_error)
         return
     alerts = None if run.alerts is None else asdict(run.alerts)
-    left = {"tiles_left_out": run.tiles_left_out, "scenes_unheard": run.scenes_unheard}
+    left: dict[str, Any] = {
+        "warnings": list(run.warnings),
+        "tiles_left_out": run.tiles_left_out,
+        "scenes_unheard": run.scenes_unheard,
+    }
     reporter.tell("tracking_done", month=str(month), alerts=alerts, months_redone=sorted(run.alerts_redone), **left)
 
 
@@ -308,6 +313,7 @@ def _about(request: RunRequest, run: _Run, clock: RunClock, leftovers: Sequence[
         "threads": request.threads,
         "leftovers_removed": list(leftovers),
         "alerts": None if run.alerts is None else asdict(run.alerts),
+        "warnings": list(run.warnings),
         "alerts_of_redone_months": {month: asdict(counts) for month, counts in sorted(run.alerts_redone.items())},
         "tracking_tiles_left_out": run.tiles_left_out,
         "tracking_scenes_unheard": run.scenes_unheard,
@@ -326,6 +332,9 @@ def _print(title: str, run: _Run, not_reached: Sequence[str], record: str | None
         console.print(
             f"not looked at for an alert that was taken back: {scene}: {reason}", markup=False, soft_wrap=True
         )
+    if run.warnings:
+        more = f" (and {len(run.warnings) - 1} more, in the record)" if len(run.warnings) > 1 else ""
+        console.print(f"Not known of the alerts: {run.warnings[0]}{more}", markup=False, soft_wrap=True)
     if run.tracking_error is not None:
         console.print(f"alerts not updated: {run.tracking_error}", markup=False, soft_wrap=True)
     if run.stopped_by is not None:

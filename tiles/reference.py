@@ -139,6 +139,16 @@ def encode(coefficients: NDArray[np.float32], lowest: NDArray[np.float32], count
     )
 
 
+def decode(coded: CodedReference) -> Reference:
+    """The curves of codes."""
+    coefficients = coded.coefficients * np.float32(kernels.CODE_STEP)
+    coefficients[0] += np.float32(kernels.CODE_MIDDLE)
+    lowest = coded.lowest * np.float32(kernels.CODE_STEP)
+    none = coded.lowest == _NO_REFERENCE
+    coefficients[:, none], lowest[none] = np.nan, np.nan
+    return Reference(coefficients, lowest, coded.count.astype(np.int16))
+
+
 def design_matrix(days: Sequence[dt.date], order: int) -> NDArray[np.float64]:
     """Terms of the seasonal curve: a constant, then cosine and sine of each harmonic of the year.
 

@@ -41,7 +41,10 @@ def lived() -> Register:
     told = dataclasses.replace(
         register.alerts[0],
         criteria=({"code": "area", "value": 1.5, "met": True},),
-        zonings=("FR7200",),
+        zonings=({"layer": "natura2000_zsc", "code": "FR7200", "area_ha": 1.5},),
+        forest_shares={"FF2-57-57": 0.75},
+        zoning_ha={"natura2000": 1.5, "appb": None},
+        nearest_zone=None,
         commune="Évaux-les-Bains",
         potentially_abusive=False,
         abuse_score=0.1 + 0.2,

@@ -25,9 +25,11 @@ from detector.pipeline import ScanParams
 from detector.ports import TileJob, TileOutcome, TileStatus
 from detector.tile_month import LATE_MONTHS, build_reference, work_tile
 from detector.tile_store import FOREST_FILE, PATCHES_FILE, RECORD_FILE, TileMonth, TileStore
+from scripts.archive_writer import twice_as_coarse
 from tests.fakes.archive import (
     DAYS,
     FOREST,
+    TRANSFORM,
     blank,
     copy_scene,
     cut_short,
@@ -41,6 +43,7 @@ from tests.fakes.archive import (
 from tiles.change import PixelState
 from tiles.engine import ChangeParams, Tally, TilePlan, make_change_map
 from tiles.errors import OutputError, SceneReadError, StateError
+from tiles.false_cloud import FalseCloudParams
 from tiles.monitor import MonitorParams
 from tiles.month import Month
 from tiles.reader import RasterioReader
@@ -459,6 +462,57 @@ def test_another_smallest_patch_works_the_month_out_again(after: Callable[[Month
     outcome = _run(small_archive, data, JULY, params=larger)
     assert outcome.redone_months == ("2019-05", "2019-06", "2019-07")
     assert gpd.read_parquet(_month(data, JULY).folder / PATCHES_FILE).empty
+
+
+# --- False clouds -----------------------------------------------------------------------------------------------------
+
+FREEING = dataclasses.replace(
+    PARAMS,
+    change=dataclasses.replace(PARAMS.change, false_clouds=FalseCloudParams(max_extent_m=200, ring_m=40)),
+)
+
+
+@pytest.fixture
+def bright_archive(small_archive: Path) -> Path:
+    """An archive of the test's own, in which the felling is called cloud on every date."""
+    for day in (day for day in DAYS if day >= FOREST.felled_on):
+        scl = dataclasses.replace(FOREST, called=9).bands(day)[2]
+        write_raster(folder_of(small_archive, day) / "scl.tif", scl, twice_as_coarse(TRANSFORM))
+    return small_archive
+
+
+def test_a_felling_that_is_called_cloud_is_told_a_month_later(bright_archive: Path, tmp_path: Path) -> None:
+    """What was called cloud in June is known in July, when the month is run again, and when June comes late."""
+    data, late = tmp_path / "data", tmp_path / "late"
+    first, second = _days(JUNE)
+    put_back_second = _hide(bright_archive, second)
+    june = _run(bright_archive, data, JUNE, params=FREEING)
+    assert (june.provisional_px, june.confirmed_px) == (0, 0)
+    shutil.copytree(data, tmp_path / "june")
+    july = _run(bright_archive, data, JULY, params=FREEING)
+    assert july.confirmed_px == FELLED
+    wanted = _kept(data)
+    assert _run(bright_archive, data, JULY, params=FREEING).status is TileStatus.UNCHANGED
+    assert _kept(data) == wanted
+    # Run again from the state before it.
+    shutil.rmtree(_month(data, JULY).folder)
+    assert _run(bright_archive, data, JULY, params=FREEING).confirmed_px == FELLED
+    assert _kept(data) == wanted
+    # As if June had known nothing of it: July's first date is then still a cloud.
+    put_back = _hide(bright_archive, first)
+    _run(bright_archive, late, JUNE, params=FREEING)
+    assert _run(bright_archive, late, JULY, params=FREEING).confirmed_px == 0 < july.confirmed_px
+    put_back()
+    outcome = _run(bright_archive, late, JULY, params=FREEING)
+    assert (outcome.redone_months, outcome.confirmed_px) == (("2019-06", "2019-07"), FELLED)
+    assert _kept(late) == wanted
+    put_back_second()
+    assert _run(bright_archive, data, JULY, params=FREEING).redone_months == ("2019-06", "2019-07")
+
+
+def test_plain_classes_do_not_tell_a_felling_that_is_called_cloud(bright_archive: Path, tmp_path: Path) -> None:
+    july = _run(bright_archive, tmp_path / "data", JULY)
+    assert (july.provisional_px, july.confirmed_px) == (0, 0)
 
 
 # --- Killed, and gone on with -----------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import pytest
 from detector.tile_store import FOREST_FILE, RECORD_FILE, TileMonth, TileStore, write_record
 from tiles.errors import OutputError, StateError
 from tiles.month import Month
-from tiles.state import MEMORY_FILE, REFERENCE_FILE, SUSPICION_FILE
+from tiles.state import MEMORY_FILE, MONTHLY_FILES, REFERENCE_FILE
 
 JANUARY = Month(2026, 1)
 
@@ -22,7 +22,7 @@ JANUARY = Month(2026, 1)
 def _put(store: TileStore, month: Month, before: TileMonth | None, content: str = "") -> TileMonth:
     """A month with files of some bytes; a build where it stands on none."""
     with store.new_version(month) as folder:
-        names = [MEMORY_FILE, SUSPICION_FILE, "change.tif"]
+        names = [*MONTHLY_FILES, "change.tif"]
         if before is None:
             names += [REFERENCE_FILE, FOREST_FILE]
         for name in names:

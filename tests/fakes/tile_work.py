@@ -61,7 +61,7 @@ def states(data_dir: Path) -> dict[str, bytes]:
     return {str(path.relative_to(data_dir)): path.read_bytes() for path in sorted(kept)}
 
 
-def work(job: TileJob, progress: Progress | None) -> TileOutcome:
+def work(job: TileJob, progress: Progress | None, share: object = None) -> TileOutcome:
     """Write a state that depends on tile and month alone."""
     assert job.credentials == Credentials(planetary_computer_key=SECRET)
     path = state_of(job.data_dir, job.tile, job.month)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from detector.ports import Progress, TileJob, TileOutcome
+from detector.tile_rows import RowShare
 from scripts import run_record
 from scripts.exit_codes import ExitCode
 from scripts.locks import PARTIAL, RUN, locked, remove_leftovers
@@ -438,7 +439,7 @@ def test_a_write_that_fails_leaves_the_record_before(tmp_path: Path, monkeypatch
 
 
 def test_references_are_built_with_the_lock_of_the_run_held(tmp_path: Path) -> None:
-    def looking(job: TileJob, progress: Progress | None) -> TileOutcome:
+    def looking(job: TileJob, progress: Progress | None, share: RowShare | None = None) -> TileOutcome:
         with pytest.raises(LockedError, match="Another run holds the lock"), locked(tmp_path, RUN, NOW):
             pass
         return work(job, progress)

@@ -21,7 +21,7 @@ from tiles.tile_names import TILES_OF_FRANCE
 JOBS: list[TileJob] = []
 
 
-def _work(job: TileJob, progress: Progress | None) -> TileOutcome:
+def _work(job: TileJob, progress: Progress | None, share: object = None) -> TileOutcome:
     JOBS.append(job)
     status = TileStatus.INCOMPLETE if job.tile == "31TGJ" else TileStatus.DONE
     return TileOutcome(job.tile, job.month, status, "No scene.")

@@ -12,12 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.oracles.reference import decode
 from tiles import kernels
 from tiles.errors import InvalidParameterError
 from tiles.monitor import DateQuality, MonitorParams, PixelMemory, date_quality, follow
 from tiles.month import day_number
-from tiles.reference import CodedReference, Reference, ReferenceParams, design_matrix, encode, fit_reference
+from tiles.reference import CodedReference, Reference, ReferenceParams, decode, design_matrix, encode, fit_reference
 
 PARAMS = MonitorParams()
 FOREST, NIR = 0.8, 3000
