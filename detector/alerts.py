@@ -29,6 +29,7 @@ from detector.pixel_groups import PixelGroups, date_patches
 from tiles.change import ChangedPixels
 from tiles.errors import OutputError
 from tiles.grid import Grid
+from tiles.placing import put_file
 
 #: Decimals of a published degree: a centimetre on the ground.
 _DEGREE_DECIMALS = 7
@@ -403,7 +404,7 @@ def _beside(path: Path) -> Iterator[Path]:
         try:
             yield temporary
             temporary.chmod(0o644)  # mkstemp's 0600 would keep the file from those it is written for
-            temporary.replace(path)
+            put_file(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:

@@ -31,6 +31,7 @@ from tiles.errors import AreaError, GridError, NoSceneError, OutputError, SceneR
 from tiles.grid import Grid
 from tiles.merging import archive_reader
 from tiles.month import Month
+from tiles.placing import put_file
 from tiles.plan import first_month_needed, plan_tile
 from tiles.reader import Reader, gdal_env
 from tiles.scene import Scene
@@ -373,7 +374,7 @@ def _beside(out: Path) -> Iterator[Path]:
             out.mkdir(exist_ok=True)
             # The alerts last: who sees them finds all that they speak of.
             for path in sorted(folder.iterdir(), key=lambda path: path.name == "alerts.geojson"):
-                path.replace(out / path.name)
+                put_file(path, out / path.name)
     except OSError as error:
         raise OutputError(f"The results cannot be written to {out} ({error.strerror or error}).") from error
     finally:

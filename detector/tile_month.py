@@ -292,7 +292,7 @@ class _TileWork:
             StateWriter(folder, terms) as keeper,
         ):
             if self._share is not None and row_count(plan.grid) > 1:
-                tally = self._compute_elsewhere(self._share, work, plan, area, writer, keeper)
+                tally = self._compute_elsewhere(self._share, work, plan, attempts, area, writer, keeper)
             else:
                 tally = make_change_map(
                     plan,
@@ -330,6 +330,7 @@ class _TileWork:
         share: RowShare,
         work: _Work,
         plan: TilePlan,
+        attempts: Attempts,
         area: WatchedArea,
         writer: ChangeMapWriter,
         keeper: StateWriter,
@@ -347,13 +348,15 @@ class _TileWork:
             job.max_requests_per_host,
             job.threads,
             job.credentials,
+            attempts.find_faults,
         )
         jobs = [replace(row, row=index) for index in range(total)]
         progress = self._progress
-        tally, bytes_read = put_together(
+        tally, bytes_read, faults = put_together(
             share(jobs), writer, keeper, lambda done: None if progress is None else progress(done, total)
         )
         self._bytes_elsewhere += bytes_read
+        attempts.found(faults)
         return tally
 
     def _scenes_before(self, before: TileMonth | None) -> list[dict[str, Any]]:

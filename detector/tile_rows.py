@@ -18,9 +18,11 @@ from rasterio.windows import Window
 from tiles.catalog import Credentials, open_catalogue
 from tiles.change import ChangeMapWriter
 from tiles.engine import ChangeParams, Tally, TilePlan, make_change_map
+from tiles.errors import SceneReadError
 from tiles.merging import archive_reader
 from tiles.reader import gdal_env
 from tiles.state import Batches, StateList, StateReader, StateWriter
+from tiles.unreadable import FaultFinder
 from tiles.watch import WatchedArea
 
 
@@ -42,6 +44,8 @@ class RowJob:
         How.
     catalogue, credentials, max_requests_per_host, threads
         As of `detector.ports.TileJob`.
+    find_faults
+        Whether to go on after a scene that cannot be read; see `tiles.unreadable.FaultFinder`.
     """
 
     row: int
@@ -53,6 +57,7 @@ class RowJob:
     max_requests_per_host: int
     threads: int | None
     credentials: Credentials | None = field(default=None, repr=False)
+    find_faults: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,12 +74,15 @@ class MadeRow:
         What was counted.
     bytes_read
         Of raster data, as stored.
+    faults
+        Scenes that could not be read, where faults are to be found: the row is then of no use.
     """
 
     windows: tuple[tuple[tuple[int, int, int, int], NDArray[np.int16] | None, NDArray[np.uint8]], ...]
     batches: tuple[tuple[int, Batches], ...]
     tally: Tally
     bytes_read: int
+    faults: tuple[SceneReadError, ...] = ()
 
 
 RowShare = Callable[[Sequence[RowJob]], Iterable[MadeRow]]
@@ -106,11 +114,12 @@ def work_row(job: RowJob) -> MadeRow:
     """
     access = open_catalogue(job.catalogue, job.credentials).access
     reader, windows, states = archive_reader(access, job.max_requests_per_host), _Windows(), StateList(not job.known)
+    finder = FaultFinder(reader)
     with rasterio.Env(**gdal_env(access)):
         tally = make_change_map(
             job.plan,
             WatchedArea(forest_raster=job.forest).on(job.plan.grid),
-            reader,
+            finder if job.find_faults else reader,
             windows,
             job.params,
             job.threads,
@@ -119,12 +128,13 @@ def work_row(job: RowJob) -> MadeRow:
             keeper=states,
             rows=[job.row],
         )
-    return MadeRow(tuple(windows.taken), tuple(states.batches), tally, reader.bytes_read)
+    faults = tuple(finder.faults.values())
+    return MadeRow(tuple(windows.taken), tuple(states.batches), tally, reader.bytes_read, faults)
 
 
 def put_together(
     made: Iterable[MadeRow], writer: ChangeMapWriter, keeper: StateWriter, done: Callable[[int], None]
-) -> tuple[Tally, int]:
+) -> tuple[Tally, int, list[SceneReadError]]:
     """Write rows into the files of their tile.
 
     Parameters
@@ -138,10 +148,10 @@ def put_together(
 
     Returns
     -------
-    tally, bytes_read
+    tally, bytes_read, faults
         Of all of them.
     """
-    tally, bytes_read = Tally(), 0
+    tally, bytes_read, faults = Tally(), 0, list[SceneReadError]()
     for count, row in enumerate(made, start=1):
         for place, change, state in row.windows:
             writer.write(Window(*place), change, state)
@@ -149,5 +159,6 @@ def put_together(
             keeper.put(index, batches)
         tally.add(row.tally)
         bytes_read += row.bytes_read
+        faults += row.faults
         done(count)
-    return tally, bytes_read
+    return tally, bytes_read, faults

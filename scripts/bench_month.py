@@ -121,7 +121,14 @@ def _whole_months(params: BenchParams, archives: Sequence[Path]) -> Iterator[Fig
 def _work(archive: Path, data: Path) -> tuple[float, int, TileOutcome]:
     """Build a tile's reference, then work its month out: seconds, and the most memory of the month alone."""
     params = ScanParams(change=_PARAMS)
-    job = TileJob("SIMULATED", _MONTH, data, str(archive / "catalog.json"), archive / "forest.tif", params)
+    job = TileJob(
+        tile="SIMULATED",
+        month=_MONTH,
+        data_dir=data,
+        catalogue=str(archive / "catalog.json"),
+        forest_mask=archive / "forest.tif",
+        params=params,
+    )
     # Where it serves July, the reference hears the months before; these are scanned before the clock starts.
     build_reference(job, None)
     work_tile(replace(job, month=_MONTH.shifted(-1)), None)

@@ -23,6 +23,7 @@ from detector.ports import AlertCounts, TileOutcome, TileStatus
 from scripts.exit_codes import ExitCode
 from scripts.locks import PARTIAL
 from tiles.errors import InvalidParameterError, OutputError
+from tiles.placing import put_file
 
 SCHEMA = 1
 """Version of the record's form; raised when a field changes its meaning or goes."""
@@ -148,11 +149,9 @@ def write_whole(path: Path, text: str) -> None:
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
         # mkstemp lets nobody else read; a record is for everybody.
         partial.chmod(0o644)
-        partial.replace(path)
+        put_file(partial, path)
     except BaseException:
         with suppress(OSError):
             partial.unlink()
@@ -160,7 +159,7 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def check_clock(data_dir: Path, today: dt.date) -> None:
-    """Refuse a system date before that of the newest run that did something.
+    """Refuse a system date before that of the newest run that read something.
 
     A run whose tiles had no scene is no witness: it may itself have been of a clock that had jumped ahead.
 
@@ -186,7 +185,7 @@ def check_clock(data_dir: Path, today: dt.date) -> None:
 def _did_something(path: Path) -> bool:
     try:
         tiles = json.loads(path.read_text(encoding="utf-8"))["tiles"]
-        return any(TileStatus(tile["status"]).kept for tile in tiles)
+        return any(TileStatus(tile["status"]).kept and tile["scenes_read"] for tile in tiles)
     except (OSError, ValueError, KeyError, TypeError):
         return False
 

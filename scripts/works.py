@@ -63,7 +63,8 @@ class TrackAlerts:
         """Bring the alerts up to a month; of tiles that were not run, what is kept of the month counts as well."""
         outcome = track_month.track_month(month, data_dir, self.params, self._open_reader, self.appraiser)
         if self.appraiser is not None:
-            files = [data_dir / track_month.MONTHS_FOLDER / str(month) / GEOJSON_FILE]
+            months = [*outcome.earlier, str(month)]
+            files = [data_dir / track_month.MONTHS_FOLDER / when / GEOJSON_FILE for when in months]
             store = EvaluationStore(data_dir / EVALUATIONS_FOLDER)
             # The same words again; what is new in them is kept.
             apply_rules(files, self.appraiser.rules, store, dt.datetime.now(dt.UTC).date())

@@ -9,7 +9,7 @@ scenes is thus read two times, or three.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -116,6 +116,16 @@ class Attempts:
         self.left_out += unfit
         by_id = {scene.id: scene for scene in scenes}
         self.scenes = [by_id.get(scene.id, scene) for scene in self.scenes]
+
+    @property
+    def find_faults(self) -> bool:
+        """Whether this attempt is to go on after a scene that cannot be read, to find all such."""
+        return self._finder is not None
+
+    def found(self, faults: Iterable[SceneReadError]) -> None:
+        """Note what others found who read for this attempt."""
+        if self._finder is not None:
+            self._finder.faults |= {fault.scene_id: fault for fault in faults}
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:

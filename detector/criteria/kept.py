@@ -28,6 +28,7 @@ from detector.criteria.fields import Value
 from detector.criteria.rules import Rules
 from detector.versions import PARTIAL
 from tiles.errors import OutputError, StateError
+from tiles.placing import put_file
 
 EVALUATIONS_FOLDER = "evaluations"
 """Of the data directory, or beside a file of alerts."""
@@ -211,7 +212,7 @@ def written_beside(path: Path) -> Iterator[Path]:
         try:
             yield temporary
             temporary.chmod(0o644)  # mkstemp's 0600 would keep the file from those it is written for
-            temporary.replace(path)
+            put_file(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:

@@ -25,6 +25,7 @@ import httpx
 
 from detector.layers.manifest import sha256_of
 from tiles.errors import LayerError, OutputError
+from tiles.placing import put_file
 from tiles.remote import HostGate, HostHeldError, RemoteError, RetryPolicy
 from tiles.web_files import public_address
 
@@ -353,7 +354,7 @@ class _PartFile:
     def finish(self) -> None:
         """Give the file its name."""
         self._note.write_text(json.dumps({**self._noted(), "whole": "yes"}), encoding="utf-8")
-        self.path.replace(self.target)
+        put_file(self.path, self.target)
 
     def forget(self) -> None:
         """Throw away what is there."""

@@ -34,6 +34,7 @@ from detector.layers.manifest import PARTIAL, Bounds, broken
 from detector.layers.store import CRS, LAYERS_FOLDER, LayerStore, RasterLayer, VectorLayer
 from tiles.errors import InvalidParameterError, OutputError
 from tiles.grid import Grid
+from tiles.placing import put_file
 
 NOT_FOREST, BY_BD_FORET, BY_TREE_COVER, UNKNOWN = 0, 1, 2, 255
 """Values of a mask's pixels; the last is its no-data value."""
@@ -270,7 +271,7 @@ def _write(
                     raster.write(mask, 1, window=window)
                 raster.update_tags(**_tags(identity, counts, forest.unknown_codes))
             _check_written(written, counts, grid)
-            written.replace(path)
+            put_file(written, path)
     except (RasterioError, OSError) as error:
         raise OutputError(
             f"The forest mask cannot be written to {path} ({error}): make room there, or choose another data directory."

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from tiles.errors import LayerError, OutputError
+from tiles.placing import put_file
 
 MANIFEST_FILE = "manifest.json"
 WHOLE = "whole"
@@ -201,7 +202,7 @@ def keep(written: Path, folder: Path, part: str, bounds: Bounds | None, crs: str
     suffix = "".join(written.suffixes[-2:]) if written.name.endswith(".covers.wkb") else written.suffix
     name = f"{part}-{digest[:12]}{suffix}"
     size = written.stat().st_size
-    written.rename(folder / name)
+    put_file(written, folder / name)
     return KeptFile(name, digest, size, bounds, crs)
 
 
@@ -237,7 +238,7 @@ def put_part(folder: Path, beside: Path, name: str, part: Part) -> Manifest:
     }
     written = beside / MANIFEST_FILE
     written.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    written.replace(folder / MANIFEST_FILE)
+    put_file(written, folder / MANIFEST_FILE)
     used = {kept.name for one in manifest.parts.values() for kept in all_files(one)}
     for path in folder.iterdir():
         # Of what was replaced, and of runs that were killed before their manifest was there.

@@ -60,7 +60,7 @@ FELLED = int(FOREST.mask().sum())
 
 
 def _job(archive: Path, data: Path, month: Month, **changes: Any) -> TileJob:
-    job = TileJob(TILE, month, data, str(archive), None, PARAMS, threads=2)
+    job = TileJob(tile=TILE, month=month, data_dir=data, catalogue=str(archive), params=PARAMS, threads=2)
     return dataclasses.replace(job, **changes)
 
 

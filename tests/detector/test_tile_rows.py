@@ -22,12 +22,15 @@ from detector.ports import TileJob, TileOutcome, TileStatus
 from detector.tile_month import build_reference, work_tile
 from detector.tile_rows import MadeRow, RowJob, work_row
 from scripts.cluster import cluster
-from tests.fakes.archive import DAYS, cut_short, folder_of, write_small_archive
+from tests.fakes.archive import DAYS, cut_short, folder_of, item_id, write_small_archive
 from tests.fakes.forest import Forest
 from tiles.catalog import Credentials
 from tiles.engine import ChangeParams
+from tiles.errors import SceneReadError
 from tiles.monitor import MonitorParams
 from tiles.month import Month
+from tiles.reader import RasterioReader
+from tiles.scene import Band, Scene
 
 TILE, MAY, JUNE = "31TDK", Month(2019, 5), Month(2019, 6)
 #: Three rows of windows; what is felled lies over the edge of the first.
@@ -51,7 +54,7 @@ def whole(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _job(archive: Path, data: Path, month: Month) -> TileJob:
-    return TileJob(TILE, month, data, str(archive), None, PARAMS, threads=1)
+    return TileJob(tile=TILE, month=month, data_dir=data, catalogue=str(archive), params=PARAMS, threads=1)
 
 
 def _kept(data: Path) -> dict[str, bytes]:
@@ -104,6 +107,26 @@ def test_a_scene_that_one_row_cannot_read_is_left_out_of_all(archive: Path, tmp_
     assert [outcome.status for outcome in outcomes] == [TileStatus.INCOMPLETE] * 2
     assert outcomes[0].scenes_skipped == outcomes[1].scenes_skipped
     assert _kept(tmp_path / "here") == _kept(tmp_path / "there")
+
+
+def test_damage_inside_of_many_scenes_is_found_by_rows_together(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days, read = [day for day in DAYS if (day.year, day.month) in {(2019, 5), (2019, 6)}], RasterioReader.read
+
+    def broken(self: RasterioReader, scene: Scene, band: Band, window: Any, out: Any) -> None:
+        if scene.day in days and band is Band.NIR and out.size > 1:
+            raise SceneReadError(scene.id, "its nir raster is damaged")
+        read(self, scene, band, window, out)
+
+    assert work_tile(_job(archive, tmp_path, JUNE.shifted(-2)), None).status is TileStatus.DONE
+    monkeypatch.setattr(RasterioReader, "read", broken)
+    others = _Others()
+    outcome = work_tile(_job(archive, tmp_path, JUNE), None, others)
+    assert [left.id for left in outcome.scenes_skipped] == [item_id(day) for day in days]
+    assert len(days) == 4
+    # The first row stops at the first fault, the next attempt finds the others in all rows, the third is whole.
+    assert others.asked == [2, 2, 1, 0, 2, 1, 0] * 2
 
 
 def test_a_row_does_not_show_what_opens_the_archive(archive: Path, tmp_path: Path) -> None:

@@ -129,7 +129,9 @@ def _fault(job: TileJob) -> TileOutcome | None:
                 observed_px=400,
             )
         case "nothing":
-            return TileOutcome(job.tile, job.month, TileStatus.NOTHING, f"The catalogue has no scene in {job.month}.")
+            return TileOutcome(
+                job.tile, job.month, TileStatus.INCOMPLETE, f"The catalogue has no scene in {job.month}."
+            )
         case "late":
             return TileOutcome(job.tile, job.month, TileStatus.DONE, redone_months=("2026-03",))
         case "hang":

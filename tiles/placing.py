@@ -1,0 +1,68 @@
+"""Putting files and folders in place: by one rename, and only once what they hold is on the disk.
+
+A rename may reach the disk before the contents: after a power cut an empty file would then bear the name of a whole
+one. What is put in place is therefore flushed first, and its folder's list of names after (fsync(2), rename(2)).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+_NO_FLUSH = {errno.EINVAL, errno.ENOTSUP}
+"""What file systems say that do not flush folders: their renames are on the disk by themselves, or never surely."""
+
+
+def put_file(partial: Path, target: Path) -> None:
+    """Put a file in the place of another, or of none.
+
+    Parameters
+    ----------
+    partial
+        The file, written and closed, on the target's file system.
+    target
+        Its place.
+
+    Raises
+    ------
+    OSError
+        When the disk does not take it; the target is then as it was, or the new one.
+    """
+    _flush(partial)
+    partial.replace(target)
+    _flush(target.parent)
+
+
+def put_folder(partial: Path, target: Path) -> None:
+    """Put a folder in place, with all that it holds.
+
+    Parameters
+    ----------
+    partial
+        The folder, its files written and closed, on the target's file system.
+    target
+        Its place; nothing, or an empty folder, is there.
+
+    Raises
+    ------
+    OSError
+        When the disk does not take it.
+    """
+    for folder, _, names in os.walk(partial, topdown=False):
+        for name in names:
+            _flush(Path(folder) / name)
+        _flush(Path(folder))
+    partial.rename(target)
+    _flush(target.parent)
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_FLUSH or not path.is_dir():
+            raise
+    finally:
+        os.close(handle)
