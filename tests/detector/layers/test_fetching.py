@@ -65,7 +65,7 @@ class Fetched:
 @pytest.fixture
 def fetch(tmp_path: Path) -> Iterator[Fetched]:
     store = LayerStore(tmp_path / "layers")
-    downloads = Downloads(RetryPolicy(attempts=3, jitter_seed=1), HostGate(wait=lambda _: None))
+    downloads = Downloads(RetryPolicy(attempts=3, first_delay_s=0.01, jitter_seed=1), HostGate(wait=lambda _: None))
     told: list[str] = []
     yield Fetched(store, Fetching(store, downloads, NOW, told.append), told)
     downloads.close()
