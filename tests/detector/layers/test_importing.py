@@ -242,9 +242,8 @@ def test_reading_an_area_gives_what_meets_it(store: LayerStore, tmp_path: Path) 
 
 def test_neighbours_lie_together_in_the_file(store: LayerStore, tmp_path: Path) -> None:
     """A row group of a shuffled file is small on the ground all the same: that is what an area is read fast by."""
-    shuffled = np.random.default_rng(1).permutation(
-        [square(column, row, 900) for column in range(80) for row in range(80)]
-    )
+    squares = [square(column, row, 900) for column in range(80) for row in range(80)]
+    shuffled = list(np.random.default_rng(1).permutation(squares))
     put(store, "forest", write(tmp_path / "a.parquet", frame(shuffled, code_tfv=["FF1"] * 6400)), by_extent=True)
     layer = store.vector("forest")
     assert layer is not None
