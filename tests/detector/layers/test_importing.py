@@ -270,6 +270,15 @@ def test_what_a_layer_speaks_of(
     assert done.part.ground == said
 
 
+def test_ground_that_two_features_share_is_there_once(store: LayerStore, tmp_path: Path) -> None:
+    woods = frame([square(0, 0), square(0.5, 0), square(1.5, 0)], typepsc=["01"] * 3)
+    put(store, "ebc", write(tmp_path / "a.gpkg", woods))
+    layer = store.vector("ebc")
+    assert layer is not None
+    assert layer.covers.is_valid
+    assert layer.covers.area == pytest.approx(2.5e6)
+
+
 def test_the_ground_of_forest_has_to_be_told(store: LayerStore, tmp_path: Path) -> None:
     woods = write(tmp_path / "a.gpkg", forest("FF1"))
     with pytest.raises(LayerError, match=r"What ground .* cannot be told from it.* --covers"):
