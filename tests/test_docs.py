@@ -31,7 +31,7 @@ def _commands(command: Any) -> list[Any]:
 
 def _options() -> set[str]:
     parameters = [parameter for command in _commands(COMMANDS) for parameter in command.params]
-    return {option for parameter in parameters for option in parameter.opts}
+    return {option for parameter in parameters for option in parameter.opts if option.startswith("-")}
 
 
 def test_every_option_of_every_command_is_in_readme() -> None:

@@ -48,8 +48,10 @@ _MARGIN_M = 100.0
 
 
 class ForestClass(StrEnum):
-    """Groups of BD Forêt v2's 32 types of vegetation (IGN, "BD Forêt version 2.0, descriptif de contenu", 2016, and "La
-    cartographie forestière, version 2, guide technique")."""
+    """Groups of BD Forêt v2's 32 types of vegetation.
+
+    IGN: "BD Forêt version 2.0, descriptif de contenu", 2016; "La cartographie forestière, version 2, guide technique".
+    """
 
     CLOSED = "closed"
     """FF1, FF2, FF3: trees cover 40 % or more."""
