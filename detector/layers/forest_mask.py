@@ -49,14 +49,17 @@ _MARGIN_M = 100.0
 
 
 class ForestClass(StrEnum):
-    """Groups of BD Forêt v2's 32 types of vegetation (IGN, "BD Forêt version 2.0, descriptif de contenu", 2016)."""
+    """Groups of BD Forêt v2's 32 types of vegetation.
+
+    IGN: "BD Forêt version 2.0, descriptif de contenu", 2016; "La cartographie forestière, version 2, guide technique".
+    """
 
     CLOSED = "closed"
     """FF1, FF2, FF3: trees cover 40 % or more."""
     OPEN = "open"
     """FO1, FO2, FO3: trees cover 10 to 40 %."""
     BARE = "bare"
-    """FF0, FO0: forest whose trees are gone or young: clear-cuts, accidents, young plantations."""
+    """FF0, FO0: "jeune peuplement ou coupe rase ou incident"."""
     POPLAR = "poplar"
     """FP: poplar plantations."""
     HEATH = "heath"
@@ -87,11 +90,11 @@ class ForestMaskParams:
     Parameters
     ----------
     watched
-        Groups of BD Forêt. By default all that is forest to IGN: young plantations and clearings too, since what was
-        cut in the year of the photograph has grown since, 10 to 20 years ago; heath and grass are not.
+        Groups of BD Forêt. By default all that is forest to IGN: young stands and clearings too, since what was bare
+        when the photograph was taken, in 2005 to 2018, has grown since; heath and grass are not.
     min_tree_cover_pct
         Least tree cover of a pixel, in percent: 10, as of FAO's definition of forest (FRA 2020, "Terms and
-        definitions", canopy cover of more than 10 %), of IGN's inventory, and of Copernicus' own forest type layer.
+        definitions": a canopy cover of more than 10 percent).
     """
 
     watched: tuple[ForestClass, ...] = WATCHED

@@ -109,11 +109,17 @@ def extent_ground(features: gpd.GeoDataFrame) -> Ground:
 
 
 def _union(features: gpd.GeoDataFrame) -> shapely.Geometry:
+    shapes = features.geometry.array
+    # 35 000 communes that share their borders to the last vertex are laid together in a tenth of the time. Where they
+    # do not, the result is wrong without a word: then the areas do not add up.
+    quick = shapely.coverage_union_all(shapes)
+    if shapely.is_valid(quick) and abs(quick.area - shapely.area(shapes).sum()) <= 1e-9 * quick.area:
+        return quick
     try:
-        return shapely.union_all(features.geometry.array)
+        return shapely.union_all(shapes)
     except shapely.GEOSException:
         # Snapped to a millimetre, where rounding makes two edges cross.
-        return shapely.union_all(features.geometry.array, grid_size=1e-3)
+        return shapely.union_all(shapes, grid_size=1e-3)
 
 
 def _polygons(path: Path) -> shapely.Geometry:

@@ -150,7 +150,9 @@ def _put_features(folder: Path, features: Features, ground: Ground, origin: Orig
         made = Part(
             files=(keep(written, folder, part, _bounds(features.frame), CRS),),
             features=len(features.frame),
-            covers=keep(outline, folder, part, _tuple(ground.geometry.bounds), CRS),
+            covers=keep(
+                outline, folder, part, None if ground.geometry.is_empty else _tuple(ground.geometry.bounds), CRS
+            ),
             ground=ground.said,
             origin=replace(origin, columns=features.columns, counts=dict(features.counts)),
         )

@@ -237,7 +237,7 @@ def put_part(folder: Path, beside: Path, name: str, part: Part) -> Manifest:
         "parts": {key: asdict(one) for key, one in manifest.parts.items()},
     }
     written = beside / MANIFEST_FILE
-    written.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    written.write_text(json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     put_file(written, folder / MANIFEST_FILE)
     used = {kept.name for one in manifest.parts.values() for kept in all_files(one)}
     for path in folder.iterdir():

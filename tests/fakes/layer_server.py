@@ -134,8 +134,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def file(self, what: dict[str, Any], fault: dict[str, Any]) -> None:
         data = Path(what["file"]).read_bytes()
-        named = {"ETag": what.get("etag"), "Last-Modified": what.get("modified")}
-        headers = {name: str(value) for name, value in named.items() if value}
+        told = {"ETag": what.get("etag"), "Last-Modified": what.get("modified")}
+        headers: dict[str, str] = {name: value for name, value in told.items() if value}
         if what.get("etag") and self.headers["If-None-Match"] == what["etag"]:
             return self.answer(304, b"", headers)
         wanted, condition = self.headers["Range"], self.headers["If-Range"]

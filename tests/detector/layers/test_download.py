@@ -6,7 +6,6 @@ import hashlib
 import random
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -68,16 +67,16 @@ def test_a_whole_file_is_checked_and_named(server: LayerServer, downloads: Downl
     assert leftovers(tmp_path) == {"archive.7z", "archive.7z.note"}
 
 
-@pytest.mark.parametrize("validator", [{"etag": '"a"'}, {"modified": "Mon, 01 Jan 2024 00:00:00 GMT"}])
+@pytest.mark.parametrize(("etag", "modified"), [('"a"', None), (None, "Mon, 01 Jan 2024 00:00:00 GMT")])
 def test_what_was_cut_short_goes_on_from_there(
-    server: LayerServer, downloads: Downloads, tmp_path: Path, validator: dict[str, Any]
+    server: LayerServer, downloads: Downloads, tmp_path: Path, etag: str | None, modified: str | None
 ) -> None:
-    url = server.serve(PATH, CONTENT, **validator)
+    url = server.serve(PATH, CONTENT, etag, modified)
     server.go_wrong(PATH, {"cut": 100_000}, {"cut": 50_000})
     before = len(requests(server))
     got = downloads.file(url, tmp_path / "archive.7z", MD5)
     assert got.path.read_bytes() == CONTENT
-    condition = next(iter(validator.values()))
+    condition = etag or modified
     assert requests(server)[before:] == [
         {"path": PATH},
         {"path": PATH, "Range": "bytes=100000-", "If-Range": condition},

@@ -17,6 +17,7 @@ import shapely
 from affine import Affine
 
 from detector.layers.archives import join_volumes, unpack
+from detector.layers.checking import check_layers
 from detector.layers.definitions import SourceKind, definitions
 from detector.layers.download import Downloads
 from detector.layers.fetching import DOWNLOADS, Fetching, Request
@@ -65,7 +66,7 @@ class Fetched:
 @pytest.fixture
 def fetch(tmp_path: Path) -> Iterator[Fetched]:
     store = LayerStore(tmp_path / "layers")
-    downloads = Downloads(RetryPolicy(attempts=3, jitter_seed=1), HostGate(wait=lambda _: None))
+    downloads = Downloads(RetryPolicy(attempts=3, first_delay_s=0.01, jitter_seed=1), HostGate(wait=lambda _: None))
     told: list[str] = []
     yield Fetched(store, Fetching(store, downloads, NOW, told.append), told)
     downloads.close()
@@ -174,6 +175,22 @@ def test_a_departement_is_asked_for_by_its_box_and_makes_a_part(
     assert layer.provenance.ground == "département 40; département 33"
     with pytest.raises(LayerError, match="Nothing is left"):
         fetch("natura2000_zsc", url=url)
+
+
+def test_no_classified_woodland_is_no_knowledge(server: LayerServer, fetch: Fetched, tmp_path: Path) -> None:
+    """The commune may have no plan, or not have published it: outside what is drawn nothing is known."""
+    install_departements(fetch, tmp_path)
+    url = server.serve_features("wfs_du:prescription_surf", collection(frame([square(0, 0)], typepsc=["05"])))
+    layer = fetch("ebc", url=url, departements=("40",))
+    assert layer.read().empty
+    assert layer.covers.is_empty
+    assert check_layers(fetch.store, NOW.date(), ("ebc",)) == []
+    server.serve_features(
+        "wfs_du:prescription_surf", collection(frame([square(12, 0)], typepsc=["01"], libelle=["EBC"]))
+    )
+    layer = fetch("ebc", url=url, departements=("33",))
+    assert layer.covers.equals(square(12, 0))
+    assert layer.read()["name"].tolist() == ["EBC"]
 
 
 def test_communes_are_filtered_by_departement(server: LayerServer, fetch: Fetched) -> None:

@@ -242,10 +242,9 @@ def test_reading_an_area_gives_what_meets_it(store: LayerStore, tmp_path: Path) 
 
 def test_neighbours_lie_together_in_the_file(store: LayerStore, tmp_path: Path) -> None:
     """A row group of a shuffled file is small on the ground all the same: that is what an area is read fast by."""
-    shuffled = np.random.default_rng(1).permutation(
-        [square(column, row, 900) for column in range(80) for row in range(80)]
-    )
-    put(store, "forest", write(tmp_path / "a.parquet", frame(list(shuffled), code_tfv=["FF1"] * 6400)), by_extent=True)
+    squares = [square(column, row, 900) for column in range(80) for row in range(80)]
+    shuffled = list(np.random.default_rng(1).permutation(squares))
+    put(store, "forest", write(tmp_path / "a.parquet", frame(shuffled, code_tfv=["FF1"] * 6400)), by_extent=True)
     layer = store.vector("forest")
     assert layer is not None
     first = layer.read().iloc[:ROW_GROUP]
@@ -269,6 +268,15 @@ def test_what_a_layer_speaks_of(
     assert layer is not None
     assert shapely.equals_exact(shapely.normalize(layer.covers), shapely.normalize(covers), 1e-6)
     assert done.part.ground == said
+
+
+def test_ground_that_two_features_share_is_there_once(store: LayerStore, tmp_path: Path) -> None:
+    woods = frame([square(0, 0), square(0.5, 0), square(1.5, 0)], typepsc=["01"] * 3)
+    put(store, "ebc", write(tmp_path / "a.gpkg", woods))
+    layer = store.vector("ebc")
+    assert layer is not None
+    assert layer.covers.is_valid
+    assert layer.covers.area == pytest.approx(2.5e6)
 
 
 def test_the_ground_of_forest_has_to_be_told(store: LayerStore, tmp_path: Path) -> None:
