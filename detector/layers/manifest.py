@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -178,7 +179,9 @@ def broken(name: str, reason: str) -> LayerError:
 
 @contextmanager
 def scratch(folder: Path) -> Iterator[Path]:
-    """A folder beside a layer's files to write new ones in, gone at the end.
+    """A folder beside a layer's files to write new ones in, gone at the end; those of killed runs are removed first.
+
+    To be called by who alone may write the layer.
 
     Raises
     ------
@@ -187,6 +190,8 @@ def scratch(folder: Path) -> Iterator[Path]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for begun in folder.glob(f"{PARTIAL}*"):
+            shutil.rmtree(begun, ignore_errors=True)
         with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=folder, ignore_cleanup_errors=True) as name:
             yield Path(name)
     except OSError as error:

@@ -369,6 +369,16 @@ def test_a_layer_that_is_broken_says_so(store: LayerStore, tmp_path: Path) -> No
     assert store.vector("forest") is not None
 
 
+def test_what_killed_runs_left_is_removed(store: LayerStore, tmp_path: Path) -> None:
+    begun = store.folder / "forest" / ".partial-abc"
+    begun.mkdir(parents=True)
+    (begun / "features.parquet").write_text("half")
+    (store.folder / "forest" / "whole-0123456789ab.parquet").write_text("whole, but never named by a manifest")
+    assert store.vector("forest") is None
+    put(store, "forest", write(tmp_path / "a.gpkg", forest("FF1")), by_extent=True)
+    assert len(list((store.folder / "forest").iterdir())) == 3
+
+
 def test_a_layer_is_asked_for_as_what_it_is(store: LayerStore) -> None:
     assert store.vector("forest") is None
     assert store.raster("elevation") is None
