@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +27,7 @@ from detector.tracking import track
 from tiles.change import ChangeMapFiles
 from tiles.errors import OutputError, StateError
 from tiles.month import Month
-from tiles.placing import put_file
+from tiles.placing import written_beside
 from tiles.reader import Reader
 from tiles.scene import Band, Scene
 
@@ -224,9 +223,8 @@ def _appraised(register: Register, params: ScanParams, appraiser: Appraiser) -> 
 def _publish(source: Path, target: Path) -> None:
     """Put a copy where people look for it, whole or not at all."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".partial-", dir=target.parent) as folder:
-            put_file(shutil.copyfile(source, Path(folder) / target.name), target)
+        with written_beside(target) as partial:
+            shutil.copyfile(source, partial)
     except OSError as error:
         raise OutputError(f"Cannot write {target}: {error.strerror or error}.") from error
 

@@ -10,10 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tiles.month import Month
-from tiles.placing import put_folder
-
-PARTIAL = ".partial-"
-"""What the name of a folder begins with while it is written."""
+from tiles.placing import PARTIAL, put_folder
 
 _NAME = re.compile(r"([0-9]{4}-(?:0[1-9]|1[0-2]))\.([0-9]+)")
 

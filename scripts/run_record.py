@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +18,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from detector.ports import AlertCounts, TileOutcome, TileStatus
 from scripts.exit_codes import ExitCode
-from scripts.locks import PARTIAL
 from tiles.errors import InvalidParameterError, OutputError
-from tiles.placing import put_file
+from tiles.placing import written_beside
 
 SCHEMA = 1
 """Version of the record's form; raised when a field changes its meaning or goes."""
@@ -144,18 +140,8 @@ def _free_name(folder: Path, stem: str) -> Path:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a file so that it is there whole or not at all, even after a power cut."""
-    handle, name = tempfile.mkstemp(prefix=f"{PARTIAL}run-", dir=path.parent)
-    partial = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        # mkstemp lets nobody else read; a record is for everybody.
-        partial.chmod(0o644)
-        put_file(partial, path)
-    except BaseException:
-        with suppress(OSError):
-            partial.unlink()
-        raise
+    with written_beside(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def check_clock(data_dir: Path, today: dt.date) -> None:

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+PARTIAL = ".partial-"
+"""What the name of a file or folder begins with while it is written."""
 
 _NO_FLUSH = {errno.EINVAL, errno.ENOTSUP}
 """What file systems say that do not flush folders: their renames are on the disk by themselves, or never surely."""
@@ -32,6 +38,33 @@ def put_file(partial: Path, target: Path) -> None:
     _flush(partial)
     partial.replace(target)
     _flush(target.parent)
+
+
+@contextmanager
+def written_beside(target: Path) -> Iterator[Path]:
+    """A file to write in a target's folder: put in its place when all went well, removed when not.
+
+    Parameters
+    ----------
+    target
+        Its place; its folder is made where there is none. Everybody may read it.
+
+    Raises
+    ------
+    OSError
+        When the disk does not take it; the target is then as it was, or the new one.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f"{PARTIAL}{target.stem}-", suffix=target.suffix, dir=target.parent)
+    os.close(handle)
+    partial = Path(name)
+    try:
+        yield partial
+        partial.chmod(0o644)  # mkstemp's 0600 would keep the file from those it is written for
+        put_file(partial, target)
+    finally:
+        with suppress(OSError):
+            partial.unlink()
 
 
 def put_folder(partial: Path, target: Path) -> None:

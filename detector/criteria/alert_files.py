@@ -11,7 +11,7 @@ from typing import Any
 
 from detector.criteria.evaluation import Evaluation, evaluate
 from detector.criteria.fields import read_fields
-from detector.criteria.kept import EvaluationStore, Said, written_beside
+from detector.criteria.kept import EvaluationStore, Said, written
 from detector.criteria.rules import Rules
 from detector.register import CLOSED_FILE, GEOJSON_FILE
 from tiles.errors import InvalidParameterError, StateError
@@ -176,7 +176,7 @@ def write_collection(collection: Mapping[str, Any], path: Path) -> None:
     """
     head = {key: value for key, value in collection.items() if key != "features"}
     features = collection["features"]
-    with written_beside(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+    with written(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         file.write(_dumps(head)[:-1] + ', "features": [')
         for number, feature in enumerate(features):
             file.write(("," if number else "") + "\n" + _dumps(feature))

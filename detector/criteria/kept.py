@@ -11,8 +11,6 @@ Under one version the newest word counts: an alert that has grown is said anew. 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,9 +24,8 @@ import pyarrow.parquet as pq
 from detector.criteria.evaluation import Evaluation
 from detector.criteria.fields import Value
 from detector.criteria.rules import Rules
-from detector.versions import PARTIAL
 from tiles.errors import OutputError, StateError
-from tiles.placing import put_file
+from tiles.placing import written_beside
 
 EVALUATIONS_FOLDER = "evaluations"
 """Of the data directory, or beside a file of alerts."""
@@ -161,7 +158,7 @@ class EvaluationStore:
         if before and after == before:
             return
         self._write_record(rules, today)
-        with written_beside(self._table(rules.version)) as temporary:
+        with written(self._table(rules.version)) as temporary:
             _write([after[name] for name in sorted(after)], temporary)
 
     def _table(self, version: str) -> Path:
@@ -191,13 +188,13 @@ class EvaluationStore:
             "since": since.isoformat(),
             "rules": rules.as_plain(),
         }
-        with written_beside(path) as temporary:
+        with written(path) as temporary:
             temporary.write_text(json.dumps(record, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 @contextmanager
-def written_beside(path: Path) -> Iterator[Path]:
-    """A temporary file in the same folder, put in place when all went well, removed when not.
+def written(path: Path) -> Iterator[Path]:
+    """A file to write, see `tiles.placing.written_beside`.
 
     Raises
     ------
@@ -205,16 +202,8 @@ def written_beside(path: Path) -> Iterator[Path]:
         When the disk does not take it; what was there stays.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=PARTIAL, suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            yield temporary
-            temporary.chmod(0o644)  # mkstemp's 0600 would keep the file from those it is written for
-            put_file(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with written_beside(path) as partial:
+            yield partial
     except OSError as error:
         raise OutputError(
             f"Cannot write {path} ({error.strerror or error}): make room there, or choose another place."

@@ -30,11 +30,11 @@ from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from detector.layers.manifest import PARTIAL, Bounds, broken
+from detector.layers.manifest import Bounds, broken
 from detector.layers.store import CRS, LAYERS_FOLDER, LayerStore, RasterLayer, VectorLayer
 from tiles.errors import InvalidParameterError, OutputError
 from tiles.grid import Grid
-from tiles.placing import put_file
+from tiles.placing import PARTIAL, put_file
 
 NOT_FOREST, BY_BD_FORET, BY_TREE_COVER, UNKNOWN = 0, 1, 2, 255
 """Values of a mask's pixels; the last is its no-data value."""

@@ -26,12 +26,11 @@ from pathlib import Path
 from typing import Any
 
 from tiles.errors import LayerError, OutputError
-from tiles.placing import put_file
+from tiles.placing import PARTIAL, put_file
 
 MANIFEST_FILE = "manifest.json"
 WHOLE = "whole"
 """Name of the part that is the whole layer."""
-PARTIAL = ".partial-"
 """What the name of a folder begins with while its files are written."""
 
 _SCHEMA = 1

@@ -21,11 +21,11 @@ from typing import Any
 from detector.params import PatchParams
 from detector.pipeline import ScanParams
 from detector.ports import AlertCounts, Progress, TileJob, TileOutcome, TileStatus, TrackOutcome
-from scripts.locks import PARTIAL
 from scripts.monthly import RunRequest, run_month
 from tiles.catalog import Credentials, SkippedScene
 from tiles.errors import SceneReadError
 from tiles.month import Month
+from tiles.placing import PARTIAL
 
 NOW = dt.datetime(2026, 6, 3, 2, 15, tzinfo=dt.UTC)
 MONTH = Month(2026, 5)

@@ -18,7 +18,7 @@ from detector.ports import Progress, TileJob, TileOutcome
 from detector.tile_rows import RowShare
 from scripts import run_record
 from scripts.exit_codes import ExitCode
-from scripts.locks import PARTIAL, RUN, locked, remove_leftovers
+from scripts.locks import RUN, locked, remove_leftovers
 from scripts.monthly import build_references, newest_whole_month, run_month
 from scripts.tile_runs import run_tile
 from tests.fakes.tile_work import (
@@ -36,6 +36,7 @@ from tests.fakes.tile_work import (
 )
 from tiles.errors import InvalidParameterError, LockedError, NoSceneError, OutputError
 from tiles.month import Month
+from tiles.placing import PARTIAL
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("31TFJ", "31TGJ", "31TFH")
