@@ -277,8 +277,10 @@ class _Engine:
         clear: list[Future[NDArray[np.uint8]]] = []
         if any(watched.any() for _, watched in masks):
             clouds = self._row_of_clouds(row_index, row[0][1])
+            # Remembered in turn, where anything is; else no scene waits for another, whose server may be slow.
+            in_turn = self._params.false_clouds is not None
             for scene in self._plan.scenes:
-                clear.append(pool.submit(self._clear_row, scene, clouds, clear[-1] if clear else None))
+                clear.append(pool.submit(self._clear_row, scene, clouds, clear[-1] if in_turn and clear else None))
             if not clear and self._keeper is not None:
                 self._keeper.keep_clouds(row_index, clouds.memory.listed(clouds.rows))
         elif self._keeper is not None:
