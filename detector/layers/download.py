@@ -8,7 +8,6 @@ right. It is resumed by a request for the rest on the condition that the file is
 from __future__ import annotations
 
 import datetime as dt
-import email.utils
 import hashlib
 import json
 import random
@@ -25,6 +24,7 @@ import httpx
 
 from detector.layers.manifest import sha256_of
 from tiles.errors import LayerError, OutputError
+from tiles.http import asked_wait_s
 from tiles.placing import put_file
 from tiles.remote import HostGate, HostHeldError, RemoteError, RetryPolicy
 from tiles.web_files import public_address
@@ -292,19 +292,8 @@ class Downloads:
         said = f"{status} {response.reason_phrase}".strip() + explained
         passing = status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
         if passing or status >= 500:
-            return _TroubleError(said, retry_after_s=self._retry_after_s(response))
+            return _TroubleError(said, retry_after_s=asked_wait_s(response.headers, self._today))
         return _TroubleError(said, final=True)
-
-    def _retry_after_s(self, response: httpx.Response) -> float | None:
-        """Seconds that an answer asks to wait (RFC 9110, 10.2.3)."""
-        text = response.headers.get("Retry-After", "").strip()
-        if text.isdecimal():
-            return float(text)
-        until = _http_date(text)
-        if until is None:
-            return None
-        now = _http_date(response.headers.get("Date", "")) or self._today()
-        return max(0.0, (until - now).total_seconds())
 
 
 class _PartFile:
@@ -381,14 +370,6 @@ def _explained(body: bytes) -> str:
     match = re.search(r"<(?:\w+:)?ExceptionText[^>]*>(.*?)</", text, re.DOTALL)
     said = " ".join((match[1] if match else re.sub(r"<[^>]*>", " ", text)).split())
     return f" ({said[:200]})" if said else ""
-
-
-def _http_date(text: str) -> dt.datetime | None:
-    try:
-        when = email.utils.parsedate_to_datetime(text)
-    except (TypeError, ValueError):
-        return None
-    return when if when.tzinfo is not None else when.replace(tzinfo=dt.UTC)
 
 
 def _digest(path: Path, algorithm: str) -> str:
