@@ -27,6 +27,20 @@ def _join(parent: NDArray[np.int32], i: int, j: int) -> None:
 
 
 @njit(cache=True, nogil=True)
+def _numbered(parent: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Sets numbered from 0, in the order of their roots; a root comes first, and has its number before the others."""
+    labels = np.empty(parent.size, np.int32)
+    n_labels = 0
+    for i in range(parent.size):
+        if parent[i] == i:
+            labels[i] = n_labels
+            n_labels += 1
+        else:
+            labels[i] = labels[_root(parent, i)]
+    return labels
+
+
+@njit(cache=True, nogil=True)
 def label_pixels(
     row: NDArray[np.int32], col: NDArray[np.int32], group: NDArray[np.uint8], day: NDArray[np.int32], apart_days: int
 ) -> NDArray[np.int32]:
@@ -66,16 +80,7 @@ def label_pixels(
             if group[j] == group[i] or abs(day[j] - day[i]) <= apart_days:
                 _join(parent, j, i)
             j += 1
-    labels = np.empty(n, np.int32)
-    n_labels = 0
-    for i in range(n):
-        if parent[i] == i:
-            labels[i] = n_labels
-            n_labels += 1
-        else:
-            # The root comes first, and has its label already.
-            labels[i] = labels[_root(parent, i)]
-    return labels
+    return _numbered(parent)
 
 
 @njit(cache=True, nogil=True)
@@ -272,12 +277,4 @@ def label_pairs(n: int, one: NDArray[np.int64], other: NDArray[np.int64]) -> NDA
     parent = np.arange(n).astype(np.int32)
     for i in range(one.size):
         _join(parent, one[i], other[i])
-    labels = np.empty(n, np.int32)
-    n_labels = 0
-    for i in range(n):
-        if parent[i] == i:
-            labels[i] = n_labels
-            n_labels += 1
-        else:
-            labels[i] = labels[_root(parent, i)]
-    return labels
+    return _numbered(parent)
