@@ -22,7 +22,7 @@ from scripts.cluster import cluster
 from scripts.events import Reporter, RunClock, reporting
 from scripts.exit_codes import ExitCode
 from scripts.locks import RUN, locked, remove_leftovers
-from scripts.report import output_console
+from scripts.report import not_known, output_console
 from scripts.run_record import check_clock, record_of, summary, without_secrets, write_record
 from scripts.stopping import StopRequest, StopRunError, stopping_on_signals
 from scripts.tile_runs import run_tile, told
@@ -333,8 +333,7 @@ def _print(title: str, run: _Run, not_reached: Sequence[str], record: str | None
             f"not looked at for an alert that was taken back: {scene}: {reason}", markup=False, soft_wrap=True
         )
     if run.warnings:
-        more = f" (and {len(run.warnings) - 1} more, in the record)" if len(run.warnings) > 1 else ""
-        console.print(f"Not known of the alerts: {run.warnings[0]}{more}", markup=False, soft_wrap=True)
+        console.print(not_known(run.warnings, "the record"), markup=False, soft_wrap=True)
     if run.tracking_error is not None:
         console.print(f"alerts not updated: {run.tracking_error}", markup=False, soft_wrap=True)
     if run.stopped_by is not None:

@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,10 +114,15 @@ def print_result(result: ScanResult, cost: Cost, out: Path) -> None:
     for idle in result.idle_tiles:
         console.print(f"left out: {idle}", markup=False, soft_wrap=True)
     if result.alerts and result.warnings:
-        more = f" (and {len(result.warnings) - 1} more, in scan.json)" if len(result.warnings) > 1 else ""
-        console.print(f"Not known of the alerts: {result.warnings[0]}{more}", markup=False, soft_wrap=True)
+        console.print(not_known(result.warnings, "scan.json"), markup=False, soft_wrap=True)
     console.print(totals(result, cost), markup=False, soft_wrap=True)
     console.print(f"Written to {out}: alerts.geojson, features.parquet, scan.json, change maps.", markup=False)
+
+
+def not_known(warnings: Sequence[str], where: str) -> str:
+    """One line on what is not known of the alerts, and where the rest of it stands."""
+    more = f" (and {len(warnings) - 1} more, in {where})" if len(warnings) > 1 else ""
+    return f"Not known of the alerts: {warnings[0]}{more}"
 
 
 def totals(result: ScanResult, cost: Cost) -> str:
