@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date
 from typing import Any, Protocol
 
@@ -17,30 +17,14 @@ from detector.context import ContextParams, EarlierCuts, Event, Layers, PatchCon
 from detector.criteria.evaluation import judged
 from detector.criteria.rules import Rules
 
+_AS_JSON = ("communes", "forest_shares", "zoning_ha", "zonings", "nearest_zone", "fires", "storms")
+"""Fields that an alert has as JSON has them, or as None where they are unknown."""
+
 _AS_THEY_ARE = (
-    "commune_insee",
-    "commune",
-    "departement",
-    "departement_name",
-    "region",
-    "region_name",
-    "forest_type",
-    "essence",
-    "tree_cover_pct",
-    "elevation_m",
-    "slope_mean_pct",
-    "slope_max_pct",
-    "slope_block_ha",
-    "aspect_deg",
+    *sorted({each.name for each in fields(PatchContext)} & {each.name for each in fields(Alert)} - {*_AS_JSON}),
     "natura2000_ha",
-    "nearest_cut_m",
-    "cut_100m_1y_ha",
-    "cut_100m_5y_ha",
-    "watercourse_m",
-    "burnt_ha",
-    "storm_ha",
 )
-"""Fields of a context that an alert has under the same name."""
+"""Fields of a context that an alert has under the same name; the last is a property."""
 
 
 @dataclass(frozen=True)
@@ -130,11 +114,11 @@ def _days(dates: Sequence[date]) -> NDArray[np.datetime64]:
 def _placed(alert: Alert, context: PatchContext) -> Alert:
     """An alert with where it lies; lists of a layer that is not known are None, not empty."""
     unknown = set(context.unknown_layers)
-    fields: dict[str, Any] = {name: getattr(context, name) for name in _AS_THEY_ARE}
+    same: dict[str, Any] = {name: getattr(context, name) for name in _AS_THEY_ARE}
     known_zoning = [kind for kind, hectares in context.zoning_ha.items() if hectares is not None]
     return replace(
         alert,
-        **fields,
+        **same,
         communes=None if "communes" in unknown else tuple(asdict(place) for place in context.communes),
         forest_shares=None if context.forest_shares is None else dict(context.forest_shares),
         zoning_ha=dict(context.zoning_ha) or None,

@@ -10,7 +10,7 @@ from typing import Any
 
 from detector import track_month
 from detector.appraisal import LayersAndRules
-from detector.criteria.alert_files import apply_rules
+from detector.criteria.alert_files import keep_said
 from detector.criteria.kept import EVALUATIONS_FOLDER, EvaluationStore
 from detector.criteria.loading import load_rules
 from detector.layers.store import LAYERS_FOLDER, LayerStore
@@ -66,8 +66,7 @@ class TrackAlerts:
             months = [*outcome.earlier, str(month)]
             files = [data_dir / track_month.MONTHS_FOLDER / when / GEOJSON_FILE for when in months]
             store = EvaluationStore(data_dir / EVALUATIONS_FOLDER)
-            # The same words again; what is new in them is kept.
-            apply_rules(files, self.appraiser.rules, store, dt.datetime.now(dt.UTC).date())
+            keep_said(files, self.appraiser.rules, store, dt.datetime.now(dt.UTC).date())
         return outcome
 
     def _open_reader(self) -> tuple[Reader, dict[str, Any]]:

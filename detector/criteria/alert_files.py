@@ -108,6 +108,29 @@ def apply_rules(files: Sequence[Path], rules: Rules, store: EvaluationStore, tod
     return Applied(rules.version, before, {name: one.evaluation.potentially_abusive for name, one in said.items()})
 
 
+def keep_said(files: Sequence[Path], rules: Rules, store: EvaluationStore, today: date) -> None:
+    """Keep what published alerts say that the rules say of them; of an alert in several files, the last counts.
+
+    Parameters
+    ----------
+    files
+        Published alerts, GeoJSON, judged by these rules when they were published.
+    rules, store, today
+        As of `apply_rules`.
+
+    Raises
+    ------
+    tiles.errors.StateError, tiles.errors.OutputError
+        As of `apply_rules`.
+    """
+    said = {}
+    for path in files:
+        for feature in read_collection(path)["features"]:
+            evaluation = Evaluation.of_properties(feature["properties"])
+            said[feature["id"]] = _said(feature, _cut_on(feature, path), evaluation, today)
+    store.keep(rules, said, today)
+
+
 def judge_feature(feature: Mapping[str, Any], rules: Rules, today: date, path: Path) -> Said:
     """What the rules say of a published alert.
 
@@ -127,19 +150,28 @@ def judge_feature(feature: Mapping[str, Any], rules: Rules, today: date, path: P
     tiles.errors.StateError, tiles.errors.InvalidParameterError
         As of `apply_rules`.
     """
-    name, properties = feature["id"], feature["properties"]
+    cut_on = _cut_on(feature, path)
     try:
-        cut_on = date.fromisoformat(properties["first_low"])
+        evaluation = evaluate(feature["properties"], rules, cut_on)
+    except InvalidParameterError as error:
+        raise InvalidParameterError(f"Alert {feature['id']} in {path}: {error}") from error
+    return _said(feature, cut_on, evaluation, today)
+
+
+def _cut_on(feature: Mapping[str, Any], path: Path) -> date:
+    """Day of the cut."""
+    name = feature["id"]
+    try:
+        return date.fromisoformat(feature["properties"]["first_low"])
     except (KeyError, TypeError, ValueError) as error:
         raise StateError(
             f"Alert {name} in {path} has no date first_low, which says whose rules count: scan its month again."
         ) from error
-    try:
-        evaluation: Evaluation = evaluate(properties, rules, cut_on)
-    except InvalidParameterError as error:
-        raise InvalidParameterError(f"Alert {name} in {path}: {error}") from error
-    known = {field: value for field, value in read_fields(properties).items() if value is not None}
-    return Said(name, cut_on, today, known, evaluation)
+
+
+def _said(feature: Mapping[str, Any], cut_on: date, evaluation: Evaluation, today: date) -> Said:
+    known = {field: value for field, value in read_fields(feature["properties"]).items() if value is not None}
+    return Said(feature["id"], cut_on, today, known, evaluation)
 
 
 def read_collection(path: Path) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from detector.criteria.fields import Value, read_fields
 from detector.criteria.formulas import MASSIF_THRESHOLD, THRESHOLD, all_of, any_of
@@ -80,6 +80,16 @@ class Evaluation:
     legal_points: tuple[Mapping[str, Any], ...]
     potentially_abusive: bool | None
     rules_version: str
+
+    @classmethod
+    def of_properties(cls, properties: Mapping[str, Any]) -> Self:
+        """What the properties of a published alert say: the reverse of `as_properties`."""
+        return cls(
+            tuple(properties["criteria"]),
+            tuple(properties["legal_points"]),
+            properties["potentially_abusive"],
+            properties["rules_version"],
+        )
 
     def as_properties(self) -> dict[str, Any]:
         """As properties of the alert."""

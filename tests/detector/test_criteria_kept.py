@@ -11,7 +11,13 @@ from typing import Any
 import pytest
 
 from detector.alerts import write_geojson
-from detector.criteria.alert_files import apply_rules, newest_alert_files, read_collection, write_collection
+from detector.criteria.alert_files import (
+    apply_rules,
+    keep_said,
+    newest_alert_files,
+    read_collection,
+    write_collection,
+)
 from detector.criteria.kept import EvaluationStore
 from detector.criteria.loading import load_rules
 from detector.criteria.rules import Rules
@@ -80,6 +86,20 @@ def test_alerts_as_published_are_written_back_to_the_byte(tmp_path: Path) -> Non
         before = path.read_bytes()
         write_collection(read_collection(path), path)
         assert path.read_bytes() == before
+
+
+def test_what_published_alerts_say_is_kept_as_if_they_were_judged_again(alerts: Path, tmp_path: Path) -> None:
+    apply_rules([alerts], RULES, store_of(alerts), TODAY)
+    published, elsewhere = alerts.read_bytes(), EvaluationStore(tmp_path / "elsewhere")
+    keep_said([alerts], RULES, elsewhere, TODAY)
+    assert len(elsewhere.of_version(RULES.version)) == 3
+    assert elsewhere.of_version(RULES.version) == store_of(alerts).of_version(RULES.version)
+    kept = {path.name: path.read_bytes() for path in elsewhere.folder.iterdir()}
+    assert kept == {path.name: path.read_bytes() for path in store_of(alerts).folder.iterdir()}
+    # In the store where they are known already, they are no news; and the alerts are as they were.
+    keep_said([alerts], RULES, store_of(alerts), LATER)
+    assert kept == {path.name: path.read_bytes() for path in store_of(alerts).folder.iterdir()}
+    assert alerts.read_bytes() == published
 
 
 def test_applied_again_nothing_changes(alerts: Path) -> None:
