@@ -118,6 +118,17 @@ def load_settings() -> Settings:
         raise InvalidParameterError(f"{where} will not do: {reason[0].lower()}{reason[1:]}.") from None
 
 
+def data_folder(asked: Path | None) -> Path:
+    """The data directory: that which is asked for, or the setting's; ``~`` is the user's own.
+
+    Raises
+    ------
+    InvalidParameterError
+        As of `load_settings`.
+    """
+    return (asked or load_settings().data_dir).expanduser()
+
+
 def _variable(name: str) -> str:
     return f"{PREFIX}{name.upper()}"
 

@@ -337,11 +337,10 @@ class _TileWork:
     ) -> Tally:
         """Have the rows of windows worked out by others, and write what they come to."""
         job, total = self._job, row_count(plan.grid)
-        assert area.forest_raster is not None  # _compute has written it
         row = RowJob(
             0,
             plan,
-            area.forest_raster,
+            area,
             None if work.known is None else work.known.folders,
             job.params.change,
             job.catalogue,

@@ -36,8 +36,8 @@ class RowJob:
         Which, of `tiles.engine.row_count`.
     plan
         What is to be read.
-    forest
-        Raster of the watched forest, under the name by which every machine sees it.
+    area
+        The watched forest: a raster, under the name by which every machine sees it.
     known
         Folders of the reference and of the memory; None where the reference is to be fitted.
     params
@@ -50,7 +50,7 @@ class RowJob:
 
     row: int
     plan: TilePlan
-    forest: Path
+    area: WatchedArea
     known: tuple[Path, Path] | None
     params: ChangeParams
     catalogue: str
@@ -118,7 +118,7 @@ def work_row(job: RowJob) -> MadeRow:
     with rasterio.Env(**gdal_env(access)):
         tally = make_change_map(
             job.plan,
-            WatchedArea(forest_raster=job.forest).on(job.plan.grid),
+            job.area.on(job.plan.grid),
             finder if job.find_faults else reader,
             windows,
             job.params,

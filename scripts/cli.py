@@ -60,7 +60,7 @@ def scan(
 ) -> None:
     """Scan a month of Sentinel-2 for clear-cuts."""
     # Not at the top: these take a second to import, which --help need not wait for.
-    from api.settings import load_settings
+    from api.settings import data_folder, load_settings
     from detector.layers.forest_mask import forest_of_layers
     from detector.params import PatchParams
     from detector.pipeline import ScanParams
@@ -70,7 +70,7 @@ def scan(
     from tiles.month import Month
     from tiles.watch import WatchedArea
 
-    settings = load_settings()
+    settings, data_dir = load_settings(), data_folder(None)
     wanted = Month.parse(month)
     params = ScanParams(_change_params(settings.false_clouds), PatchParams(min_area_ha=min_area_ha))
     watched = WatchedArea.open(forest_mask or settings.forest_mask, aoi)
@@ -83,8 +83,8 @@ def scan(
         today=dt.datetime.now(dt.UTC).date(),
         threads=threads or settings.threads,
         max_requests_per_host=settings.max_requests_per_host,
-        appraiser=layers_and_rules(settings.data_dir, settings.rules),
-        forest=forest_of_layers(settings.data_dir),
+        appraiser=layers_and_rules(data_dir, settings.rules),
+        forest=forest_of_layers(data_dir),
     )
     print_result(result, cost, out)
     if not result.complete:
@@ -121,7 +121,7 @@ def monthly(
         now.date(),
         may_build=not no_build,
     )
-    appraiser = layers_and_rules(request.data_dir, load_settings().rules)
+    appraiser = layers_and_rules(request.root, load_settings().rules)
     track = TrackAlerts(
         request.catalogue, request.credentials, request.params, request.max_requests_per_host, appraiser
     )

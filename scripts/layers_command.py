@@ -162,10 +162,10 @@ def check(
 
 
 def _store(data_dir: Path | None) -> LayerStore:
-    from api.settings import load_settings
+    from api.settings import data_folder
     from detector.layers.store import LAYERS_FOLDER, LayerStore
 
-    return LayerStore((data_dir or load_settings().data_dir) / LAYERS_FOLDER)
+    return LayerStore(data_folder(data_dir) / LAYERS_FOLDER)
 
 
 @contextmanager

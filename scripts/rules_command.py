@@ -169,7 +169,7 @@ _READERS: Mapping[str, Any] = {
 
 def _places(alerts: Path | None, data_dir: Path | None) -> tuple[tuple[Path, ...], EvaluationStore]:
     """Files of alerts, and where what is said of them is kept."""
-    from api.settings import load_settings
+    from api.settings import data_folder
     from detector.criteria.alert_files import newest_alert_files
     from detector.criteria.kept import EVALUATIONS_FOLDER, EvaluationStore
     from detector.track_month import MONTHS_FOLDER
@@ -178,7 +178,7 @@ def _places(alerts: Path | None, data_dir: Path | None) -> tuple[tuple[Path, ...
         if data_dir is not None:
             raise InvalidParameterError("Give --alerts or --data-dir, not both.")
         return (alerts,), EvaluationStore(alerts.parent / EVALUATIONS_FOLDER)
-    folder = data_dir or load_settings().data_dir
+    folder = data_folder(data_dir)
     return newest_alert_files(folder / MONTHS_FOLDER), EvaluationStore(folder / EVALUATIONS_FOLDER)
 
 
@@ -187,11 +187,11 @@ def _held(
     alerts: Path | None, data_dir: Path | None, now: dt.datetime
 ) -> Iterator[tuple[tuple[Path, ...], EvaluationStore]]:
     """As `_places`, with the data directory's lock held while it is written to."""
-    from api.settings import load_settings
+    from api.settings import data_folder
     from scripts.locks import RUN, locked
 
     files, store = _places(alerts, data_dir)
-    with nullcontext() if alerts is not None else locked(data_dir or load_settings().data_dir, RUN, now):
+    with nullcontext() if alerts is not None else locked(data_folder(data_dir), RUN, now):
         # A run may have published another month before the lock was ours.
         yield _places(alerts, data_dir) if alerts is None else (files, store)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pydantic
 import pytest
 
-from api.settings import PREFIX, Settings, load_settings
+from api.settings import PREFIX, Settings, data_folder, load_settings
 from tiles.catalog import ARCHIVES, Credentials
 from tiles.errors import InvalidParameterError
 
@@ -96,3 +96,11 @@ def test_what_will_not_do_is_one_sentence_without_the_secret(
 def test_settings_do_not_change() -> None:
     with pytest.raises(pydantic.ValidationError):
         load_settings().threads = 4
+
+
+def test_a_data_directory_at_home_is_the_same_for_all_commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SYLVIGIE_DATA_DIR", "~/forests")
+    assert data_folder(None) == tmp_path / "forests"
+    assert data_folder(Path("~/other")) == tmp_path / "other"
+    assert data_folder(tmp_path / "third") == tmp_path / "third"
