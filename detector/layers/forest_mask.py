@@ -35,6 +35,7 @@ from detector.layers.store import CRS, LAYERS_FOLDER, LayerStore, RasterLayer, V
 from tiles.errors import InvalidParameterError, OutputError
 from tiles.grid import Grid
 from tiles.placing import PARTIAL, put_file
+from tiles.watch import mask_profile
 
 NOT_FOREST, BY_BD_FORET, BY_TREE_COVER, UNKNOWN = 0, 1, 2, 255
 """Values of a mask's pixels; the last is its no-data value."""
@@ -42,7 +43,6 @@ NOT_FOREST, BY_BD_FORET, BY_TREE_COVER, UNKNOWN = 0, 1, 2, 255
 _MADE_AS = 1
 """Raised when masks are made otherwise, so that older ones are not taken for the same."""
 _WINDOW_PX = 2048
-_BLOCK_PX = 512
 _STRAIGHT_M = 1000.0
 """Longest piece of an outline that is taken to another CRS by its ends alone; see `tiles.watch`."""
 _MARGIN_M = 100.0
@@ -245,27 +245,15 @@ def _write(
     path: Path, identity: str, forest: _Forest, cover: RasterLayer | None, grid: Grid, params: ForestMaskParams
 ) -> None:
     """Write a mask beside, and rename it once all of it is there."""
-    rows, cols = grid.shape
-    profile = {
-        "driver": "GTiff",
-        "width": cols,
-        "height": rows,
-        "count": 1,
-        "dtype": "uint8",
-        "nodata": UNKNOWN,
-        "crs": grid.crs,
-        "transform": grid.transform,
-        "tiled": True,
-        "blockxsize": _BLOCK_PX,
-        "blockysize": _BLOCK_PX,
-        "compress": "DEFLATE",
-    }
     counts = np.zeros(256, np.int64)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=path.parent, ignore_cleanup_errors=True) as beside:
             written = Path(beside) / path.name
-            with rasterio.open(written, "w", **profile) as raster, _covers_on(cover, grid) as covers:
+            with (
+                rasterio.open(written, "w", **mask_profile(grid), nodata=UNKNOWN) as raster,
+                _covers_on(cover, grid) as covers,
+            ):
                 for window in grid.windows(_WINDOW_PX):
                     mask = np.full((window.height, window.width), UNKNOWN, np.uint8)
                     forest.burn(grid, window, mask)
