@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,9 +24,8 @@ from detector.state_maps import StateMaps
 from detector.tile_store import PATCHES_FILE, SpoiltMonth, TileMonth, TileStore
 from detector.tracking import track
 from tiles.change import ChangeMapFiles
-from tiles.errors import OutputError, StateError
+from tiles.errors import StateError
 from tiles.month import Month
-from tiles.placing import written_beside
 from tiles.reader import Reader
 from tiles.scene import Band, Scene
 
@@ -50,6 +48,7 @@ def track_month(
     params: ScanParams,
     open_reader: OpenReader,
     appraiser: Appraiser | None = None,
+    published: Callable[[Path], None] | None = None,
 ) -> TrackOutcome:
     """Bring the register of alerts up to a month, and the months after it that are kept already.
 
@@ -70,6 +69,8 @@ def track_month(
         for the scenes that it rested on.
     appraiser
         Says of the alerts that are published where they lie and which criteria they meet; without one that is unknown.
+    published
+        Told of the file of alerts of each month that is tracked, before the month counts as tracked.
 
     Raises
     ------
@@ -85,7 +86,7 @@ def track_month(
             f"The register of alerts is kept from {oldest.month} on, and {month} stands on one before that: run a "
             "month after it, or restore older folders of alerts/ from a backup."
         )
-    work = _Tracking(data_dir, store, tiles, params, open_reader, appraiser)
+    work = _Tracking(data_dir, store, tiles, params, open_reader, appraiser, published)
     earlier = {str(other): work.track(other) for other in _due_before(month, kept, tiles)}
     counts = work.track(month)
     warnings = work.warnings
@@ -175,6 +176,7 @@ class _Tracking:
     params: ScanParams
     open_reader: OpenReader
     appraiser: Appraiser | None
+    published: Callable[[Path], None] | None
     unheard: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     """Of the month that was tracked last."""
@@ -194,16 +196,21 @@ class _Tracking:
         judge = _Judge(self.tiles, month, self.open_reader)
         tracked = track(month, store.read(before), found, StateMaps(maps), rules, judge)
         self.unheard |= judge.unheard
-        kept = store.write(tracked.register, before, _identities(tiles))
-        folder = self.data_dir / MONTHS_FOLDER / str(month)
-        _publish(kept.folder / CLOSED_FILE, folder / CLOSED_FILE)
-        if self.appraiser is None:
-            _publish(kept.folder / GEOJSON_FILE, folder / GEOJSON_FILE)
-        else:
-            appraised = _appraised(tracked.register, params, self.appraiser)
-            self.warnings = appraised.warnings
-            write_geojson(appraised.alerts, folder / GEOJSON_FILE)
+        # Published first: a run that is killed in between finds the month still to be tracked, and does both again.
+        self._publish(tracked.register, self.data_dir / MONTHS_FOLDER / str(month))
+        store.write(tracked.register, before, _identities(tiles))
         return _counts(tracked)
+
+    def _publish(self, register: Register, folder: Path) -> None:
+        """Put the alerts where people look for them."""
+        alerts = register.published
+        if self.appraiser is not None:
+            appraised = _appraised(register, self.params, self.appraiser)
+            alerts, self.warnings = list(appraised.alerts), appraised.warnings
+        write_geojson(register.closed, folder / CLOSED_FILE)
+        write_geojson(alerts, folder / GEOJSON_FILE)
+        if self.published is not None:
+            self.published(folder / GEOJSON_FILE)
 
 
 def _appraised(register: Register, params: ScanParams, appraiser: Appraiser) -> Appraised:
@@ -218,15 +225,6 @@ def _appraised(register: Register, params: ScanParams, appraiser: Appraiser) -> 
     since = None if first is None else first.shifted(1 - params.change.monitor.window_months).first_day
     alerts = register.published
     return appraiser(alerts, [ground_of(grounds[alert.id]) for alert in alerts], since)
-
-
-def _publish(source: Path, target: Path) -> None:
-    """Put a copy where people look for it, whole or not at all."""
-    try:
-        with written_beside(target) as partial:
-            shutil.copyfile(source, partial)
-    except OSError as error:
-        raise OutputError(f"Cannot write {target}: {error.strerror or error}.") from error
 
 
 def _counts(tracked: Tracked) -> AlertCounts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ from detector.appraisal import LayersAndRules
 from detector.criteria.alert_files import keep_said
 from detector.criteria.kept import EVALUATIONS_FOLDER, EvaluationStore
 from detector.criteria.loading import load_rules
+from detector.criteria.rules import Rules
 from detector.layers.store import LAYERS_FOLDER, LayerStore
 from detector.pipeline import ScanParams
 from detector.ports import TrackOutcome
-from detector.register import GEOJSON_FILE
 from detector.tile_month import build_reference, work_tile
 from tiles.catalog import Credentials, open_catalogue
 from tiles.merging import archive_reader
@@ -61,13 +62,13 @@ class TrackAlerts:
 
     def __call__(self, month: Month, tiles: Sequence[str], data_dir: Path) -> TrackOutcome:  # noqa: ARG002 - all are taken
         """Bring the alerts up to a month; of tiles that were not run, what is kept of the month counts as well."""
-        outcome = track_month.track_month(month, data_dir, self.params, self._open_reader, self.appraiser)
-        if self.appraiser is not None:
-            months = [*outcome.earlier, str(month)]
-            files = [data_dir / track_month.MONTHS_FOLDER / when / GEOJSON_FILE for when in months]
-            store = EvaluationStore(data_dir / EVALUATIONS_FOLDER)
-            keep_said(files, self.appraiser.rules, store, dt.datetime.now(dt.UTC).date())
-        return outcome
+        keep = None if self.appraiser is None else partial(self._keep, self.appraiser.rules, data_dir)
+        return track_month.track_month(month, data_dir, self.params, self._open_reader, self.appraiser, keep)
+
+    @staticmethod
+    def _keep(rules: Rules, data_dir: Path, alerts: Path) -> None:
+        """Keep what the rules say of alerts that were published."""
+        keep_said([alerts], rules, EvaluationStore(data_dir / EVALUATIONS_FOLDER), dt.datetime.now(dt.UTC).date())
 
     def _open_reader(self) -> tuple[Reader, dict[str, Any]]:
         access = open_catalogue(self.catalogue, self.credentials).access

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import pytest
@@ -162,6 +164,36 @@ def _spoil(data: Path, tile: str, month: str, lacks: str) -> Path:
 
 def _events(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+
+@pytest.mark.parametrize(
+    "step",
+    ["scripts.works.keep_said", "detector.track_month.RegisterStore.write", "detector.track_month.write_geojson"],
+)
+@pytest.mark.parametrize("month", [0, 1])
+def test_a_month_that_fills_a_gap_is_published_whole_where_the_first_run_was_stopped_at_it(
+    monkeypatch: pytest.MonkeyPatch, small_archive: Path, tmp_path: Path, step: str, month: int
+) -> None:
+    def published(data: Path) -> dict[str, bytes]:
+        kept = _kept(data, ["tiles", "alerts", "months", "evaluations"])
+        return {name: content for name, content in kept.items() if not name.endswith("run.json")}
+
+    broken, unbroken = tmp_path / "broken", tmp_path / "unbroken"
+    assert _monthly(monkeypatch, small_archive, unbroken, "2019-07") == ExitCode.DONE
+    assert {"months/2019-05/alerts.geojson", "months/2019-06/alerts.geojson"} <= published(unbroken).keys()
+    calls = count()
+    with monkeypatch.context() as patched:
+        do = resolve_name(step)
+
+        def stopped(*args: Any, **kwargs: Any) -> Any:
+            if next(calls) == month:
+                raise RuntimeError("stopped")
+            return do(*args, **kwargs)
+
+        patched.setattr(step, stopped)
+        assert _monthly(monkeypatch, small_archive, broken, "2019-07") == ExitCode.TRACKING
+    assert _monthly(monkeypatch, small_archive, broken, "2019-07") == ExitCode.DONE
+    assert published(broken) == published(unbroken)
 
 
 @pytest.mark.parametrize("month", ["2019-05", "2019-06"])
