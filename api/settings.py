@@ -37,10 +37,14 @@ class Settings(BaseSettings):
         Subscription key of Planetary Computer; it does without.
     forest_mask
         What is forest: polygons or a raster.
+    rules
+        Criteria and legal points of one's own, over those shipped: a TOML file, or a folder of such.
     threads
         Decoding and computing threads; as many as processors by default.
     max_requests_per_host
         Requests under way at once to one server of an archive.
+    false_clouds
+        Whether small clouds that stay where they were are read as bare ground (ADR 0011).
     """
 
     model_config = SettingsConfigDict(
@@ -55,8 +59,10 @@ class Settings(BaseSettings):
     cdse_password: SecretStr | None = None
     planetary_computer_key: SecretStr | None = None
     forest_mask: Path | None = None
+    rules: Path | None = None
     threads: int | None = Field(default=None, ge=1)
     max_requests_per_host: int = Field(default=8, ge=1, le=256)
+    false_clouds: bool = False
 
     @classmethod
     def settings_customise_sources(
@@ -110,6 +116,17 @@ def load_settings() -> Settings:
         reason = first["msg"].removeprefix("Value error, ")
         # Without its cause, which holds the values.
         raise InvalidParameterError(f"{where} will not do: {reason[0].lower()}{reason[1:]}.") from None
+
+
+def data_folder(asked: Path | None) -> Path:
+    """The data directory: that which is asked for, or the setting's; ``~`` is the user's own.
+
+    Raises
+    ------
+    InvalidParameterError
+        As of `load_settings`.
+    """
+    return (asked or load_settings().data_dir).expanduser()
 
 
 def _variable(name: str) -> str:

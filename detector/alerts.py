@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -29,6 +27,7 @@ from detector.pixel_groups import PixelGroups, date_patches
 from tiles.change import ChangedPixels
 from tiles.errors import OutputError
 from tiles.grid import Grid
+from tiles.placing import written_beside
 
 #: Decimals of a published degree: a centimetre on the ground.
 _DEGREE_DECIMALS = 7
@@ -162,6 +161,8 @@ class Alert:
     watercourse_m: float | None = None
     burnt_ha: float | None = None
     storm_ha: float | None = None
+    fires: tuple[Mapping[str, Any], ...] | None = None
+    storms: tuple[Mapping[str, Any], ...] | None = None
     property_ha: float | None = None
     review: ReviewState = ReviewState.TO_REVIEW
     scenes_before: tuple[str, ...] | None = None
@@ -392,17 +393,9 @@ def write_features(features: pd.DataFrame, alerts: Sequence[Alert], path: Path) 
 
 @contextmanager
 def _beside(path: Path) -> Iterator[Path]:
-    """A temporary file in the same folder, put in place when all went well, removed when not."""
+    """A file to write, see `tiles.placing.written_beside`; what the disk refuses is an `OutputError`."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            yield temporary
-            temporary.chmod(0o644)  # mkstemp's 0600 would keep the file from those it is written for
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with written_beside(path) as partial:
+            yield partial
     except OSError as error:
         raise OutputError(f"Cannot write {path}: {error.strerror or error}.") from error

@@ -27,6 +27,20 @@ def _join(parent: NDArray[np.int32], i: int, j: int) -> None:
 
 
 @njit(cache=True, nogil=True)
+def _numbered(parent: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Sets numbered from 0, in the order of their roots; a root comes first, and has its number before the others."""
+    labels = np.empty(parent.size, np.int32)
+    n_labels = 0
+    for i in range(parent.size):
+        if parent[i] == i:
+            labels[i] = n_labels
+            n_labels += 1
+        else:
+            labels[i] = labels[_root(parent, i)]
+    return labels
+
+
+@njit(cache=True, nogil=True)
 def label_pixels(
     row: NDArray[np.int32], col: NDArray[np.int32], group: NDArray[np.uint8], day: NDArray[np.int32], apart_days: int
 ) -> NDArray[np.int32]:
@@ -66,16 +80,7 @@ def label_pixels(
             if group[j] == group[i] or abs(day[j] - day[i]) <= apart_days:
                 _join(parent, j, i)
             j += 1
-    labels = np.empty(n, np.int32)
-    n_labels = 0
-    for i in range(n):
-        if parent[i] == i:
-            labels[i] = n_labels
-            n_labels += 1
-        else:
-            # The root comes first, and has its label already.
-            labels[i] = labels[_root(parent, i)]
-    return labels
+    return _numbered(parent)
 
 
 @njit(cache=True, nogil=True)
@@ -136,3 +141,140 @@ def find_holes(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], int]:
                 _flood(open_ground, stack, r, c)
                 n_holes += 1
     return holes, n_holes
+
+
+@njit(cache=True, nogil=True)
+def cover_pixels(
+    col: NDArray[np.float64], row: NDArray[np.float64], ring_stops: NDArray[np.int64], n_rows: int, n_cols: int
+) -> NDArray[np.float64]:
+    """Share of each pixel that lies inside a polygon, exactly.
+
+    Each edge leaves in the pixels that it crosses what it has to their right, and in the next ones the rest of its
+    height; the sum along a row is then the area inside (as glyphs are drawn; R. Levien, font-rs, 2016). The cost is
+    that of the edges and the pixels, without clipping the polygon to each of them.
+
+    Parameters
+    ----------
+    col, row
+        float64 (n,). Corners in pixels (0 is the left or upper edge), within the raster. Rings one after the other,
+        each closed; holes wind the other way than shells.
+    ring_stops
+        int64 (k,). Where each ring ends: index after its last corner.
+    n_rows, n_cols
+        Of the raster.
+
+    Returns
+    -------
+    share
+        float64 (n_rows, n_cols), 0 to 1.
+    """
+    share = np.zeros((n_rows, n_cols + 2))
+    start = 0
+    for stop in ring_stops:
+        for i in range(start, stop - 1):
+            _leave_edge(share, col[i], row[i], col[i + 1], row[i + 1])
+        start = stop
+    out = np.empty((n_rows, n_cols))
+    for r in range(n_rows):
+        total = 0.0
+        for c in range(n_cols):
+            total += share[r, c]
+            out[r, c] = min(abs(total), 1.0)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _leave_edge(share: NDArray[np.float64], x0: float, y0: float, x1: float, y1: float) -> None:
+    """Add what one edge has to its right, with the sign of the way that it runs."""
+    if y0 == y1:
+        return
+    sign = 1.0
+    if y0 > y1:
+        x0, y0, x1, y1 = x1, y1, x0, y0
+        sign = -1.0
+    slant = (x1 - x0) / (y1 - y0)
+    for r in range(int(np.floor(y0)), int(np.ceil(y1))):
+        top = max(y0, r)
+        bottom = min(y1, r + 1)
+        left = x0 + (top - y0) * slant
+        right = x0 + (bottom - y0) * slant
+        if left > right:
+            left, right = right, left
+        _leave_piece(share, r, left, right, sign * (bottom - top))
+
+
+@njit(cache=True, nogil=True)
+def _leave_piece(share: NDArray[np.float64], r: int, left: float, right: float, height: float) -> None:
+    """Add a piece of an edge within one row of pixels, as differences from each pixel to the next."""
+    first = int(np.floor(left))
+    last = max(int(np.ceil(right)) - 1, first)
+    previous = 0.0
+    for c in range(first, last + 1):
+        # Of pixel c: the height that the piece has left of it, whole, and that inside it, as wide as is to its right.
+        if right > left:
+            a = max(left, c)
+            b = min(right, c + 1)
+            area = height * ((a - left) + (b - a) * (c + 1 - 0.5 * (a + b))) / (right - left)
+        else:
+            area = height * (c + 1 - left)
+        share[r, c] += area - previous
+        previous = area
+    share[r, last + 1] += height - previous
+
+
+@njit(cache=True, nogil=True)
+def horn_gradient(elevation: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rise of the ground along columns and rows, by the weighted differences of the eight neighbours.
+
+    Parameters
+    ----------
+    elevation
+        float32 (rows + 2, cols + 2). With a margin of one pixel around; NaN where there is no data.
+
+    Returns
+    -------
+    along_cols, along_rows
+        float64 (rows, cols). Rise from a pixel to the next one right, and to the next one below, in the unit of the
+        elevation; NaN where the pixel or a neighbour has no data.
+
+    References
+    ----------
+    B. K. P. Horn, Hill shading and the reflectance map, Proc. IEEE 69 (1), 14-47 (1981),
+    doi:10.1109/PROC.1981.11918.
+    """
+    rows = elevation.shape[0] - 2
+    cols = elevation.shape[1] - 2
+    along_cols = np.empty((rows, cols))
+    along_rows = np.empty((rows, cols))
+    for r in range(rows):
+        for c in range(cols):
+            a, b, d = float(elevation[r, c]), float(elevation[r, c + 1]), float(elevation[r, c + 2])
+            e, f = float(elevation[r + 1, c]), float(elevation[r + 1, c + 2])
+            g, h, i = float(elevation[r + 2, c]), float(elevation[r + 2, c + 1]), float(elevation[r + 2, c + 2])
+            # A pixel without data has no slope, though the formula does not ask for it.
+            unknown = 0.0 * float(elevation[r + 1, c + 1]) + 0.0 * (a + b + d + e + f + g + h + i)
+            along_cols[r, c] = (d + 2 * f + i - a - 2 * e - g) / 8 + unknown
+            along_rows[r, c] = (g + 2 * h + i - a - 2 * b - d) / 8 + unknown
+    return along_cols, along_rows
+
+
+@njit(cache=True, nogil=True)
+def label_pairs(n: int, one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Label the connected components of n things, of which pairs belong together.
+
+    Parameters
+    ----------
+    n
+        How many things.
+    one, other
+        int64 (k,). Indices of each pair.
+
+    Returns
+    -------
+    labels
+        int32 (n,). 0 .. m-1, in the order of each component's first thing.
+    """
+    parent = np.arange(n).astype(np.int32)
+    for i in range(one.size):
+        _join(parent, one[i], other[i])
+    return _numbered(parent)

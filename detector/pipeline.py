@@ -5,30 +5,37 @@ from __future__ import annotations
 import datetime as dt
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import pandas as pd
 import rasterio
+from shapely.geometry.base import BaseGeometry
 
 from detector.alerts import Alert, ScanContext, build_alerts, write_features, write_geojson
+from detector.appraisal import Appraiser
 from detector.features import patch_features
+from detector.outlines import Geometries, to_wgs84
 from detector.params import PatchParams
 from detector.patches import Patch, find_patches
 from tiles.catalog import Catalogue, Found, SkippedScene
-from tiles.catalog.passes import drop_from
 from tiles.change import ChangeMapFiles, ChangeMapWriter, read_changed_pixels, write_item
 from tiles.engine import ChangeParams, Tally, TilePlan, make_change_map
 from tiles.errors import AreaError, GridError, NoSceneError, OutputError, SceneReadError, SylvigieError
+from tiles.grid import Grid
 from tiles.merging import archive_reader
 from tiles.month import Month
+from tiles.placing import put_file
 from tiles.plan import first_month_needed, plan_tile
 from tiles.reader import Reader, gdal_env
 from tiles.scene import Scene
+from tiles.unreadable import Attempts
 from tiles.watch import WatchedArea
 
 
@@ -42,11 +49,12 @@ class ScanParams:
 
 @dataclass(frozen=True)
 class TileResult:
-    """What came of a tile."""
+    """What came of a tile; `grounds` are the alerts' outlines along the pixel edges, in WGS 84."""
 
     plan: TilePlan
     tally: Tally
     alerts: tuple[Alert, ...]
+    grounds: tuple[BaseGeometry, ...]
     features: pd.DataFrame
     skipped: tuple[SkippedScene, ...]
 
@@ -67,6 +75,8 @@ class ScanResult:
         Tiles of which nothing could be said, and why.
     bytes_read
         Of raster data, as stored.
+    warnings
+        What is not known of the alerts, and for want of what.
     """
 
     month: Month
@@ -74,6 +84,7 @@ class ScanResult:
     skipped: tuple[SkippedScene, ...]
     idle_tiles: tuple[str, ...]
     bytes_read: int
+    warnings: tuple[str, ...] = ()
 
     @property
     def alerts(self) -> list[Alert]:
@@ -90,6 +101,10 @@ class ScanResult:
         """Share of the watched forest that the month's scenes said something of."""
         watched = sum(tile.tally.watched for tile in self.tiles)
         return sum(tile.tally.observed for tile in self.tiles) / watched if watched else 0.0
+
+
+ForestOf = Callable[[Grid], Path | None]
+"""Gives a raster of the forest on a grid; None where that is not known, and all is watched."""
 
 
 class ProgressReport(Protocol):
@@ -111,6 +126,8 @@ def scan(
     threads: int | None = None,
     max_requests_per_host: int = 8,
     progress: ProgressReport | None = None,
+    appraiser: Appraiser | None = None,
+    forest: ForestOf | None = None,
 ) -> ScanResult:
     """Scan a month: read the archive, map the change, find patches, publish alerts.
 
@@ -137,6 +154,10 @@ def scan(
         Requests that are under way to one host at most.
     progress
         Told how far the work is.
+    appraiser
+        Says where the alerts lie and which criteria they meet; without one that is unknown.
+    forest
+        Gives the forest of a tile, where `watched` names none.
 
     Raises
     ------
@@ -153,7 +174,9 @@ def scan(
     with _beside(out) as folder, rasterio.Env(**gdal_env(catalogue.access)):
         for tile, scenes in sorted(by_tile.items()):
             try:
-                results.append(_scan_tile(tile, scenes, month, watched, folder, params, reader, threads, progress))
+                results.append(
+                    _scan_tile(tile, scenes, month, watched, forest, folder, params, reader, threads, progress)
+                )
             except (NoSceneError, GridError) as error:
                 problems.append(error)
         if not results:
@@ -168,7 +191,8 @@ def scan(
             left for result in results for left in result.skipped
         )
         idle = [str(problem) for problem in problems] + [said for tile in results if (said := _blind(tile, params))]
-        result = ScanResult(month, tuple(results), skipped, tuple(idle), reader.bytes_read)
+        results, warnings = _appraised(results, month, appraiser, params)
+        result = ScanResult(month, tuple(results), skipped, tuple(idle), reader.bytes_read, warnings)
         write_geojson(result.alerts, folder / "alerts.geojson")
         alerts = [alert for tile in results for alert in tile.alerts]
         write_features(pd.concat([tile.features for tile in results]), alerts, folder / "features.parquet")
@@ -181,27 +205,29 @@ def _scan_tile(
     scenes: Sequence[Scene],
     month: Month,
     watched: WatchedArea,
+    forest: ForestOf | None,
     folder: Path,
     params: ScanParams,
     reader: Reader,
     threads: int | None,
     progress: ProgressReport | None,
 ) -> TileResult:
-    """Scan a tile; begin again without a scene whose pixels turn out unreadable."""
-    broken: list[SkippedScene] = []
+    """Scan a tile; begin again without the scenes whose pixels turn out unreadable."""
+    attempts = Attempts(scenes, reader)
     while True:
         try:
-            plan, skipped = plan_tile(tile, scenes, month, reader, params.change)
+            plan, unfit = plan_tile(tile, attempts.scenes, month, reader, params.change)
         except NoSceneError as error:
-            named = "; ".join(f"{left.id} was left out, since {left.reason}" for left in broken)
+            named = "; ".join(f"{left.id} was left out, since {left.reason}" for left in attempts.left_out)
             raise NoSceneError(str(error).removesuffix(".") + (f"; {named}." if named else ".")) from error
+        attempts.planned(plan.scenes, unfit)
         files = ChangeMapFiles.under(folder, tile, month)
         try:
-            with ChangeMapWriter(files, plan.grid) as writer:
+            with attempts.reading() as heard, ChangeMapWriter(files, plan.grid) as writer:
                 tally = make_change_map(
                     plan,
-                    watched.on(plan.grid),
-                    reader,
+                    with_forest(watched, forest, plan.grid).on(plan.grid),
+                    heard,
                     writer,
                     params.change,
                     threads,
@@ -209,9 +235,7 @@ def _scan_tile(
                 )
             break
         except SceneReadError as error:
-            # What was found out of the others, as their offsets, is not asked again.
-            scenes, left_out = drop_from(plan.scenes, error.scene_id, error.reason)
-            broken += [*skipped, left_out]
+            attempts.failed(error)
     write_item(
         files,
         plan.grid,
@@ -221,7 +245,37 @@ def _scan_tile(
         software_version(),
     )
     found = find_alerts(files, plan, params.patches)
-    return TileResult(plan, tally, found.alerts, found.features, tuple(broken + skipped))
+    grounds = exact_outlines(found.patches, plan.grid)
+    return TileResult(plan, tally, found.alerts, tuple(grounds), found.features, tuple(attempts.left_out))
+
+
+def with_forest(watched: WatchedArea, forest: ForestOf | None, grid: Grid) -> WatchedArea:
+    """An area with the forest that layers know of a grid, where it has none of its own and they know any."""
+    if forest is None or watched.forest is not None or watched.forest_raster is not None:
+        return watched
+    return replace(watched, forest_raster=forest(grid))
+
+
+def exact_outlines(patches: Sequence[Patch], grid: Grid) -> Geometries:
+    """Outlines of patches along the pixel edges, in WGS 84, longitude first: object (n,)."""
+    exact = np.empty(len(patches), object)
+    exact[:] = [patch.exact for patch in patches]
+    return to_wgs84(exact, grid.crs)
+
+
+def _appraised(
+    results: Sequence[TileResult], month: Month, appraiser: Appraiser | None, params: ScanParams
+) -> tuple[list[TileResult], tuple[str, ...]]:
+    """Tiles with what layers and rules say of their alerts, and what these do not know."""
+    if appraiser is None:
+        return list(results), ()
+    appraised = appraiser(
+        [alert for tile in results for alert in tile.alerts],
+        [ground for tile in results for ground in tile.grounds],
+        month.shifted(1 - params.change.monitor.window_months).first_day,
+    )
+    alerts = iter(appraised.alerts)
+    return [replace(tile, alerts=tuple(islice(alerts, len(tile.alerts)))) for tile in results], appraised.warnings
 
 
 @dataclass(frozen=True)
@@ -320,7 +374,7 @@ def _beside(out: Path) -> Iterator[Path]:
             out.mkdir(exist_ok=True)
             # The alerts last: who sees them finds all that they speak of.
             for path in sorted(folder.iterdir(), key=lambda path: path.name == "alerts.geojson"):
-                path.replace(out / path.name)
+                put_file(path, out / path.name)
     except OSError as error:
         raise OutputError(f"The results cannot be written to {out} ({error.strerror or error}).") from error
     finally:
@@ -340,6 +394,7 @@ def _record(result: ScanResult, catalogue: Catalogue, params: ScanParams) -> str
         "bytes_read": result.bytes_read,
         "observed_share": round(result.observed_share, 4),
         "alerts": len(result.alerts),
+        "warnings": list(result.warnings),
         "tiles": [
             {
                 "tile": tile.plan.tile,

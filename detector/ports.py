@@ -5,13 +5,14 @@ Whoever starts a run fills these in. All of it pickles, since a tile may be work
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
 from detector.pipeline import ScanParams
+from detector.tile_rows import RowShare
 from tiles.catalog import Credentials, SkippedScene
 from tiles.month import Month
 
@@ -27,9 +28,7 @@ class TileStatus(StrEnum):
     UNCHANGED = "unchanged"
     """It had been done before, with the same scenes and parameters: nothing was read."""
     INCOMPLETE = "incomplete"
-    """Done, but scenes were left out by faults: they are to be read at the next run."""
-    NOTHING = "nothing"
-    """The catalogue has no scene of the tile in the month: nothing was written."""
+    """Done, but scenes were left out by faults, or there were none: they are to be read at the next run."""
     FAILED = "failed"
     """An error stopped it: what the tile held before is as it was."""
     LOCKED = "locked"
@@ -46,18 +45,16 @@ class TileStatus(StrEnum):
         return self in {TileStatus.DONE, TileStatus.UNCHANGED}
 
 
-@dataclass(frozen=True)
-class TileJob:
-    """One tile of one month, with all that is needed to work on it anywhere.
+@dataclass(frozen=True, kw_only=True)
+class WorkOrder:
+    """What is done with each tile of a run, wherever that is.
 
     Parameters
     ----------
-    tile
-        MGRS name, such as ``31TFJ``.
     month
         What is scanned; of a reference, the first month that it is to serve.
     data_dir
-        Absolute path of the data directory: every machine sees it under this name.
+        The data directory. In a `TileJob` its absolute path: every machine sees it under this name.
     catalogue
         Name or address of the catalogue.
     forest_mask
@@ -74,16 +71,28 @@ class TileJob:
         Whether a tile without a reference builds it by itself.
     """
 
-    tile: str
     month: Month
     data_dir: Path
     catalogue: str
-    forest_mask: Path | None
-    params: ScanParams
+    forest_mask: Path | None = None
+    params: ScanParams = field(default_factory=ScanParams)
     threads: int | None = None
     max_requests_per_host: int = 8
     credentials: Credentials | None = field(default=None, repr=False)
     may_build: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class TileJob(WorkOrder):
+    """One tile of one month, with all that is needed to work on it anywhere.
+
+    Parameters
+    ----------
+    tile
+        MGRS name, such as ``31TFJ``.
+    """
+
+    tile: str
 
 
 @dataclass(frozen=True)
@@ -105,6 +114,8 @@ class TileOutcome:
         of the run that did it.
     scenes_skipped
         Scenes left out, with reasons.
+    reference_missing
+        Scenes that its reference is short of, since they could not be read when it was built.
     redone_months
         Months before this one that were worked out anew, since scenes of theirs arrived late.
     bytes_read
@@ -127,6 +138,7 @@ class TileOutcome:
     message: str | None = None
     scenes_read: tuple[str, ...] = ()
     scenes_skipped: tuple[SkippedScene, ...] = ()
+    reference_missing: tuple[str, ...] = ()
     redone_months: tuple[str, ...] = ()
     bytes_read: int = 0
     seconds: float = 0.0
@@ -150,8 +162,8 @@ class TileWork(Protocol):
     leave each file of the data directory either as it was or whole, whenever it is killed.
     """
 
-    def __call__(self, job: TileJob, progress: Progress | None) -> TileOutcome:
-        """Work out the job's tile, telling how far it is."""
+    def __call__(self, job: TileJob, progress: Progress | None, share: RowShare | None = None) -> TileOutcome:
+        """Work out the job's tile, telling how far it is; by rows of windows where there are others to share with."""
         ...
 
 
@@ -165,12 +177,37 @@ class AlertCounts:
     open: int
 
 
+@dataclass(frozen=True)
+class TrackOutcome:
+    """What came of the tracking of a month.
+
+    Parameters
+    ----------
+    counts
+        Of the month.
+    warnings
+        What is not known of its alerts, and for want of what.
+    earlier
+        Of months before it that had to be tracked first, by name.
+    tiles_left_out
+        Tiles whose records cannot be read, with the reasons: their alerts are as they were.
+    scenes_unheard
+        Scenes that refuted alerts rested on and that could not be looked at, with the reasons.
+    """
+
+    counts: AlertCounts
+    warnings: tuple[str, ...] = ()
+    earlier: Mapping[str, AlertCounts] = field(default_factory=dict)
+    tiles_left_out: Mapping[str, str] = field(default_factory=dict)
+    scenes_unheard: Mapping[str, str] = field(default_factory=dict)
+
+
 class TrackWork(Protocol):
     """Takes the patches of a month's tiles into the alerts: those that meet over a tile's edge, grow, or are refuted.
 
-    It gives the same when it is called again, and leaves alone the alerts of tiles that are not named.
+    It gives the same when it is called again, and leaves alone the alerts of tiles of which nothing is kept.
     """
 
-    def __call__(self, month: Month, tiles: Sequence[str], data_dir: Path) -> AlertCounts:
+    def __call__(self, month: Month, tiles: Sequence[str], data_dir: Path) -> TrackOutcome:
         """Track a month, given the tiles whose states of it are kept."""
         ...

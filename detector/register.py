@@ -18,9 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -34,7 +32,7 @@ from detector.alert_tables import alert_columns, alerts_from, read_geoparquet, w
 from detector.alerts import AlertState, AlertStatus, ClosedReason, write_geojson
 from detector.known import Change, Event, KnownPatch, Register
 from detector.outlines import Geometries
-from detector.versions import PARTIAL, newest_of, remove_older, remove_partial
+from detector.versions import MonthFolders
 from tiles.errors import OutputError, StateError
 from tiles.month import Month
 
@@ -44,7 +42,6 @@ SCHEMA = 1
 ALERTS_FILE, PATCHES_FILE, HISTORY_FILE = "alerts.parquet", "patches.parquet", "history.parquet"
 GEOJSON_FILE, CLOSED_FILE = "alerts.geojson", "closed.geojson"
 _RECORD_FILE = "register.json"
-_NAME = re.compile(r"([0-9]{4}-(?:0[1-9]|1[0-2]))\.([1-9][0-9]*)")
 
 
 @dataclass(frozen=True)
@@ -92,6 +89,7 @@ class RegisterStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._folders = MonthFolders(folder)
 
     def months(self) -> dict[Month, RegisterMonth]:
         """The newest version of each month, oldest month first.
@@ -103,13 +101,8 @@ class RegisterStore:
         """
         return {
             month: RegisterMonth(month, version, folder, _read_record(folder))
-            for month, (version, folder) in newest_of(self._versions()).items()
+            for month, (version, folder) in self._folders.newest().items()
         }
-
-    def _versions(self) -> list[tuple[Path, Month, int]]:
-        """Folders, months and versions; a folder of another name, such as a copy of one, is not ours."""
-        named = [(folder, _NAME.fullmatch(folder.name)) for folder in self.folder.glob("????-??.*")]
-        return [(folder, Month.parse(name[1]), int(name[2])) for folder, name in named if name is not None]
 
     def before(self, month: Month) -> RegisterMonth | None:
         """The last month that is kept before another; None in the beginning."""
@@ -158,22 +151,14 @@ class RegisterStore:
         if register.month is None:
             raise StateError("A register without a month cannot be kept: track a month first.")
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
             self._clear_leftovers()
-            with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=self.folder, ignore_cleanup_errors=True) as name:
-                # One level down, so that its rename leaves something for the context to remove.
-                folder = Path(name) / "month"
-                folder.mkdir()
+            with self._folders.begun() as folder:
                 write_register(register, folder)
                 _write_record(register, before, tiles or {}, folder)
                 old = self.months().get(register.month)
                 if old is not None and old.record == _read_record(folder):
                     return old
-                version = 1 if old is None else old.version + 1
-                place = self.folder / f"{register.month}.{version}"
-                folder.rename(place)
-                if old is not None:
-                    shutil.rmtree(old.folder, ignore_errors=True)
+                version, place = self._folders.put(folder, register.month)
         except OSError as error:
             raise OutputError(
                 f"The register of {register.month} cannot be written to {self.folder} ({error.strerror or error}): "
@@ -194,10 +179,10 @@ class RegisterStore:
 
     def _clear_leftovers(self) -> None:
         """Remove what killed runs have left."""
-        remove_partial(self.folder)
+        self._folders.clear_partial()
         # Where the newest cannot be read, that is told before an older version goes.
         self.months()
-        remove_older(self._versions())
+        self._folders.clear_older()
 
 
 def write_register(register: Register, folder: Path) -> None:
@@ -319,11 +304,18 @@ def _read_record(folder: Path) -> Mapping[str, Any]:
     path = folder / _RECORD_FILE
     try:
         record: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(record, dict):
+            raise ValueError("no record")
     except (OSError, ValueError) as error:
         raise StateError(f"{path} cannot be read ({error}): restore it from a backup, or remove its folder.") from error
     if record.get("schema") != SCHEMA:
         raise StateError(
             f"{path} is of schema {record.get('schema')}, not {SCHEMA}: use the version of Sylvigie that wrote it."
+        )
+    wrong = [name for name in ("before", "tiles", "checksums", "identity") if name not in record]
+    if wrong:
+        raise StateError(
+            f"{path} is damaged ({', '.join(wrong)} absent): restore it from a backup, or remove its folder."
         )
     return record
 

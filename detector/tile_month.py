@@ -8,36 +8,34 @@ late are worked out again, with all that stand on them.
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import rasterio
-from affine import Affine
-from rasterio.crs import CRS
 
 from detector.alert_tables import write_found
 from detector.known import FoundPatch
-from detector.outlines import to_wgs84
-from detector.params import PatchParams
-from detector.pipeline import TileAlerts, find_alerts, software_version
+from detector.layers.forest_mask import forest_of_layers
+from detector.month_record import days_heard, grid_of, month_record, plain, skipped_of
+from detector.pipeline import TileAlerts, exact_outlines, find_alerts, software_version, with_forest
 from detector.ports import Progress, TileJob, TileOutcome, TileStatus
+from detector.tile_rows import RowJob, RowShare, put_together
 from detector.tile_store import FOREST_FILE, PATCHES_FILE, TileMonth, TileStore, write_record
+from detector.unheard import any_readable, missing_again, missing_in, missing_of, unheard_of
 from tiles.catalog import Catalogue, Found, SkippedScene, open_catalogue
-from tiles.catalog.passes import drop_from, same_moment
 from tiles.change import ChangeMapFiles, ChangeMapWriter, write_item
-from tiles.engine import ChangeParams, Tally, TilePlan, make_change_map
+from tiles.engine import Tally, TilePlan, make_change_map, row_count
 from tiles.errors import SceneReadError, StateError
 from tiles.grid import Grid
 from tiles.merging import archive_reader
 from tiles.month import Month
 from tiles.plan import clearest, first_month_needed, plan_known, plan_tile
 from tiles.reader import Reader, gdal_env
-from tiles.scene import Band, Scene
+from tiles.scene import Scene
 from tiles.state import StateReader, StateWriter
+from tiles.unreadable import Attempts
 from tiles.watch import WatchedArea, write_forest
 
 LATE_MONTHS = 2
@@ -52,7 +50,7 @@ KEPT_MONTHS = 6
 """Months whose memory is kept: enough to begin again before the late ones."""
 
 
-def work_tile(job: TileJob, progress: Progress | None) -> TileOutcome:
+def work_tile(job: TileJob, progress: Progress | None, share: RowShare | None = None) -> TileOutcome:
     """Bring a tile up to a month. To be called with the tile's lock held; see `detector.ports.TileWork`.
 
     Raises
@@ -60,12 +58,12 @@ def work_tile(job: TileJob, progress: Progress | None) -> TileOutcome:
     tiles.errors.SylvigieError
         When the tile cannot be worked on; what is kept of it is as it was, or further by whole months.
     """
-    return _TileWork(job, progress).run()
+    return _TileWork(job, progress, share).run()
 
 
-def build_reference(job: TileJob, progress: Progress | None) -> TileOutcome:
+def build_reference(job: TileJob, progress: Progress | None, share: RowShare | None = None) -> TileOutcome:
     """Build a tile's reference, to serve from the job's month on; see `work_tile`."""
-    return _TileWork(job, progress).build()
+    return _TileWork(job, progress, share).build()
 
 
 @dataclass(frozen=True)
@@ -78,8 +76,11 @@ class _Work:
     area: WatchedArea
     known: StateReader | None
     before: TileMonth | None
-    not_chosen: int = 0
-    """Scenes of a build that were left aside for clearer ones."""
+
+    @property
+    def is_build(self) -> bool:
+        """Whether the reference is built, of the clearest scenes alone."""
+        return self.before is None
 
 
 @dataclass
@@ -89,11 +90,16 @@ class _Done:
     scenes: list[str] = field(default_factory=list)
     skipped: dict[str, SkippedScene] = field(default_factory=dict)
     redone: list[str] = field(default_factory=list)
+    still_broken: dict[str, SkippedScene] = field(default_factory=dict)
+    """What months that were left as they are had to do without, and still would."""
+    may_be_mended: bool = False
+    """Whether something that the reference is short of can be read by now, and it was not built again."""
 
 
 class _TileWork:
-    def __init__(self, job: TileJob, progress: Progress | None) -> None:
-        self._job, self._progress = job, progress
+    def __init__(self, job: TileJob, progress: Progress | None, share: RowShare | None) -> None:
+        self._job, self._progress, self._share = job, progress, share
+        self._bytes_elsewhere = 0
         self._store = TileStore(job.data_dir, job.tile)
         self._catalogue: Catalogue = open_catalogue(job.catalogue, job.credentials)
         self._options = gdal_env(self._catalogue.access)
@@ -114,6 +120,8 @@ class _TileWork:
                         f"`sylvigie reference build --tile {job.tile}`."
                     )
                 self._build(self._month_of_reference, done)
+            else:
+                self._mend_reference(months, done)
             worked = self._catch_up(done)
             # Also when nothing was to be done: the run that did it may have been killed just before this.
             store.forget_old_states(max(store.months()), KEPT_MONTHS)
@@ -134,6 +142,32 @@ class _TileWork:
         with rasterio.Env(**self._options):
             self._build(month, done)
         return self._outcome(TileStatus.DONE, done, self._store.months()[month])
+
+    def _mend_reference(self, months: Mapping[Month, TileMonth], done: _Done) -> None:
+        """Build a young reference again if something that it is short of can be read by now.
+
+        Only then is it worth a hundred scenes: where a month had others to take the place, nothing is missing.
+        """
+        job = self._job
+        built = max(
+            (kept for kept in months.values() if kept.is_build and kept.month < job.month), default=None, key=_when
+        )
+        if built is None or not _is_young(built, job.month) or not missing_in(built):
+            return
+        found = self._scenes(first_month_needed(built.month, job.params.change).first_day, built.month)
+        if not self._any_readable(missing_again(built, found), built):
+            return
+        if job.may_build:
+            self._check_parameters(built)
+            self._build(built.month, done)
+        else:
+            done.may_be_mended = True
+
+    def _any_readable(self, products: Sequence[Scene], kept: TileMonth) -> bool:
+        if not products:
+            return False
+        forest = self._store.reference_of(kept).folder / FOREST_FILE
+        return any_readable(self._job.tile, products, kept, forest, self._reader)
 
     def _catch_up(self, done: _Done) -> bool:
         """Work out the months that are missing, out of date or have scenes that they have not heard; whether any was.
@@ -156,6 +190,7 @@ class _TileWork:
             found = self._scenes(month.first_day, month)
             kept, before = months.get(month), months[month.shifted(-1)]
             if kept is not None and kept.stands_on(before) and self._is_heard(kept, found):
+                done.still_broken |= _faults(skipped_of(kept.record))
                 continue
             if kept is not None:
                 done.redone.append(str(month))
@@ -178,12 +213,18 @@ class _TileWork:
         return max(after[0], min([wanted.shifted(-LATE_MONTHS), *gone, *stale]))
 
     def _is_heard(self, kept: TileMonth, found: Found) -> bool:
-        """Whether nothing came since a month was worked out: no scene, and no other wish of what is a patch."""
-        return kept.record["patch_parameters"] == _plain(self._job.params.patches) and not _unheard(kept, found)
+        """Whether nothing came since a month was worked out: no scene, and no other wish of what is a patch.
+
+        Scenes that could not be read then are looked at again: the month is left alone while they are broken still.
+        """
+        if kept.record["patch_parameters"] != plain(self._job.params.patches):
+            return False
+        unheard = unheard_of(kept, found)
+        return not unheard.late and not self._any_readable(unheard.broken, kept)
 
     def _check_parameters(self, known: TileMonth) -> None:
         """Refuse to compare with what was made by other parameters."""
-        if known.record["parameters"] != _plain(self._job.params.change):
+        if known.record["parameters"] != plain(self._job.params.change):
             raise StateError(
                 f"The state of tile {self._job.tile} was made with other parameters: restore them, or build the "
                 f"reference anew by `sylvigie reference build --tile {self._job.tile}`."
@@ -197,21 +238,19 @@ class _TileWork:
         """Make the reference, and follow the months since up to and with this one."""
         params = self._job.params.change
         found = self._scenes(first_month_needed(month, params).first_day, month)
-        chosen = clearest(found.scenes, BUILD_SCENES_PER_MONTH)
-        not_chosen = len(found.scenes) - len(chosen)
-        found = Found(tuple(chosen), found.skipped)
         area = WatchedArea.open(self._job.forest_mask, None)
 
         def plan(scenes: Sequence[Scene]) -> tuple[TilePlan, list[SkippedScene]]:
-            return plan_tile(self._job.tile, scenes, month, self._reader, params, unseen_month=True)
+            chosen = clearest(scenes, BUILD_SCENES_PER_MONTH)
+            return plan_tile(self._job.tile, chosen, month, self._reader, params, unseen_month=True)
 
-        self._write(_Work(month, found, plan, area, None, None, not_chosen), done)
+        self._write(_Work(month, found, plan, area, None, None), done)
 
     def _scan(self, month: Month, found: Found, done: _Done) -> None:
         """Work a month out from the month before it."""
         before = self._store.months()[month.shifted(-1)]
         known, forest = self._store.open_state(before)
-        grid, size = _grid_of(before.record["grid"]), int(before.record["pixels_per_class"])
+        grid, size = grid_of(before.record)
 
         def plan(scenes: Sequence[Scene]) -> tuple[TilePlan, list[SkippedScene]]:
             return plan_known(self._job.tile, scenes, month, self._reader, grid, size)
@@ -220,52 +259,104 @@ class _TileWork:
         self._write(_Work(month, found, plan, area, known, before), done)
 
     def _write(self, work: _Work, done: _Done) -> None:
-        """Compute a month and put it in place; begin again without a scene that turns out unreadable."""
-        broken: list[SkippedScene] = []
-        scenes = list(work.found.scenes)
+        """Compute a month and put it in place; begin again without the scenes that turn out unreadable."""
+        attempts = Attempts(work.found.scenes, self._reader)
         while True:
+            plan, unfit = work.plan(attempts.scenes)
+            attempts.planned(plan.scenes, unfit)
+            if unfit and work.is_build:
+                # The next clearest takes the place of one that will not do.
+                continue
             try:
                 with self._store.new_version(work.month) as folder:
-                    plan, unfit = work.plan(scenes)
-                    skipped = [*broken, *unfit]
-                    self._compute(work, plan, skipped, folder)
+                    self._compute(work, plan, attempts, folder)
                 break
             except SceneReadError as error:
-                scenes, left_out = drop_from(scenes, error.scene_id, error.reason)
-                broken.append(left_out)
+                attempts.failed(error)
         done.scenes += [scene.id for scene in plan.scenes]
-        done.skipped.update({left.id: left for left in (*work.found.skipped, *skipped)})
+        done.skipped.update({left.id: left for left in (*work.found.skipped, *attempts.left_out)})
 
-    def _compute(self, work: _Work, plan: TilePlan, skipped: Sequence[SkippedScene], folder: Path) -> None:
+    def _compute(self, work: _Work, plan: TilePlan, attempts: Attempts, folder: Path) -> None:
         """Fill a month's folder."""
         job, params = self._job, self._job.params
         files = ChangeMapFiles.under(folder, job.tile, work.month)
         area = work.area
         if work.known is None:
+            area = with_forest(area, forest_of_layers(job.data_dir), plan.grid)
             write_forest(area.on(plan.grid), plan.grid, folder / FOREST_FILE)
             area = WatchedArea(forest_raster=folder / FOREST_FILE)
         terms = 1 + 2 * params.change.reference.order if work.known is None else None
-        with ChangeMapWriter(files, plan.grid) as writer, StateWriter(folder, terms) as keeper:
-            tally = make_change_map(
-                plan,
-                area.on(plan.grid),
-                self._reader,
-                writer,
-                params.change,
-                job.threads,
-                self._progress,
-                known=work.known,
-                keeper=keeper,
-            )
+        with (
+            attempts.reading() as reader,
+            ChangeMapWriter(files, plan.grid) as writer,
+            StateWriter(folder, terms) as keeper,
+        ):
+            if self._share is not None and row_count(plan.grid) > 1:
+                tally = self._compute_elsewhere(self._share, work, plan, attempts, area, writer, keeper)
+            else:
+                tally = make_change_map(
+                    plan,
+                    area.on(plan.grid),
+                    reader,
+                    writer,
+                    params.change,
+                    job.threads,
+                    self._progress,
+                    known=work.known,
+                    keeper=keeper,
+                )
         uses = {"reference": plan.reference, "monitored": plan.monitored}
         write_item(files, plan.grid, job.tile, work.month, uses, software_version())
-        record = _record(job, work, plan, skipped, tally)
+        left_out = [*work.found.skipped, *attempts.left_out]
+        scenes, per_month = work.found.scenes, BUILD_SCENES_PER_MONTH
+        record = month_record(
+            job,
+            work.month,
+            plan,
+            work.before,
+            tally,
+            skipped=left_out,
+            not_chosen=len(attempts.scenes) - len(plan.scenes),
+            missing=missing_of(scenes, plan, left_out, per_month) if work.is_build else (),
+        )
         heard = [*self._scenes_before(work.before), *record["scenes"]]
-        scenes = [(dt.datetime.fromisoformat(scene["acquired"]).date(), str(scene["id"])) for scene in heard]
-        found = find_alerts(files, plan, params.patches, scenes)
+        found = find_alerts(files, plan, params.patches, days_heard(heard))
         features = {str(name): found.features[name].to_numpy() for name in found.features}
         write_found(_found_patches(found, plan.grid), folder / PATCHES_FILE, features)
         write_record(folder, record)
+
+    def _compute_elsewhere(
+        self,
+        share: RowShare,
+        work: _Work,
+        plan: TilePlan,
+        attempts: Attempts,
+        area: WatchedArea,
+        writer: ChangeMapWriter,
+        keeper: StateWriter,
+    ) -> Tally:
+        """Have the rows of windows worked out by others, and write what they come to."""
+        job, total = self._job, row_count(plan.grid)
+        row = RowJob(
+            0,
+            plan,
+            area,
+            None if work.known is None else work.known.folders,
+            job.params.change,
+            job.catalogue,
+            job.max_requests_per_host,
+            job.threads,
+            job.credentials,
+            attempts.find_faults,
+        )
+        jobs = [replace(row, row=index) for index in range(total)]
+        progress = self._progress
+        tally, bytes_read, faults = put_together(
+            share(jobs), writer, keeper, lambda done: None if progress is None else progress(done, total)
+        )
+        self._bytes_elsewhere += bytes_read
+        attempts.found(faults)
+        return tally
 
     def _scenes_before(self, before: TileMonth | None) -> list[dict[str, Any]]:
         """Scenes of the months that a month stands on, back to the one in which the reference was built."""
@@ -276,29 +367,55 @@ class _TileWork:
         return [scene for month in _each(built, before.month) for scene in months[month].record["scenes"]]
 
     def _outcome(self, status: TileStatus, done: _Done, kept: TileMonth) -> TileOutcome:
-        record, message = kept.record, None
-        skipped = [SkippedScene(**left) for left in record["scenes_skipped"]]
-        faults = [left for left in (*done.skipped.values(), *skipped) if not left.superseded]
+        record, messages = kept.record, []
+        skipped = (done.skipped or skipped_of(record)) | done.still_broken
+        faults = [left for _, left in sorted(_faults(skipped | skipped_of(record)).items())]
         if not record["scenes"]:
-            status, message = TileStatus.INCOMPLETE, f"The catalogue has no scene of {self._job.tile} in {kept.month}."
+            messages.append(f"The catalogue has no scene of {self._job.tile} in {kept.month}.")
         if faults:
-            status = TileStatus.INCOMPLETE
-            message = f"Scenes were left out, of them {faults[0].id}, since {faults[0].reason}."
+            messages.append(f"Scenes were left out, of them {faults[0].id}, since {faults[0].reason}.")
+        built = self._store.months().get(Month.parse(record["reference"]["month"]))
+        missing = [str(left["id"]) for left in missing_in(built)] if built is not None else []
+        if built is not None and missing and _is_young(built, kept.month):
+            messages.append(self._of_missing(built, missing, done.may_be_mended))
         pixels = record["pixels"]
         return TileOutcome(
             self._job.tile,
             self._job.month,
-            status,
-            message,
+            TileStatus.INCOMPLETE if messages else status,
+            " ".join(messages) or None,
             scenes_read=tuple(done.scenes) or tuple(scene["id"] for scene in record["scenes"]),
-            scenes_skipped=tuple(done.skipped.values()) or tuple(skipped),
+            scenes_skipped=tuple(left for _, left in sorted(skipped.items())),
+            reference_missing=tuple(missing),
             redone_months=tuple(done.redone),
-            bytes_read=self._reader.bytes_read,
+            bytes_read=self._reader.bytes_read + self._bytes_elsewhere,
             watched_px=pixels["watched"],
             observed_px=pixels["observed"],
             provisional_px=pixels["provisional"],
             confirmed_px=pixels["confirmed"],
         )
+
+    def _of_missing(self, built: TileMonth, missing: Sequence[str], readable: bool) -> str:
+        """What is said of a reference that is short of scenes: how it is mended."""
+        short = f"Its reference is short of {len(missing)} scenes that could not be read, such as {missing[0]}"
+        command = f"sylvigie reference build --tile {self._job.tile} --month {built.month.shifted(1 + LATE_MONTHS)}"
+        if readable:
+            return f"{short}: some can be by now, build it anew by `{command}`."
+        return f"{short}: the next runs look for them, or build it anew by `{command}` once the archive has them."
+
+
+def _when(kept: TileMonth) -> Month:
+    return kept.month
+
+
+def _is_young(built: TileMonth, month: Month) -> bool:
+    """Whether a month is among the first that a reference serves, so that what it is short of is still looked for."""
+    return month <= built.month.shifted(1 + 2 * LATE_MONTHS)
+
+
+def _faults(skipped: Mapping[str, SkippedScene]) -> dict[str, SkippedScene]:
+    """Those that were left out though nothing was read in their place."""
+    return {name: left for name, left in skipped.items() if not left.superseded}
 
 
 def _each(first: Month, last: Month) -> Iterator[Month]:
@@ -309,79 +426,7 @@ def _each(first: Month, last: Month) -> Iterator[Month]:
         month = month.shifted(1)
 
 
-def _unheard(kept: TileMonth, found: Found) -> bool:
-    """Whether a scene of a kept month was not heard, or not in whole: it came late, or could not be read.
-
-    A pass that was heard is not heard again for being processed anew.
-    """
-    faults = {left["id"] for left in kept.record["scenes_skipped"] if not left["superseded"]}
-    heard = [(dt.datetime.fromisoformat(scene["acquired"]), scene["products"]) for scene in kept.record["scenes"]]
-    for scene in found.scenes:
-        products = [product for moment, of_pass in heard if same_moment(scene.acquired, moment) for product in of_pass]
-        # The ground of a pass comes in as many products however often it is processed; more is a half that came late.
-        if len(scene.members) > len(products) or any(product.id in faults for product in scene.members):
-            return True
-    return False
-
-
-def _record(job: TileJob, work: _Work, plan: TilePlan, skipped: Sequence[SkippedScene], tally: Tally) -> dict[str, Any]:
-    """What is to be known of a month: nothing of the clock or the machine, so that it is the same when done again."""
-    before = work.before
-    left_out = {left.id: left for left in (*work.found.skipped, *skipped)}
-    return {
-        "tile": job.tile,
-        "month": str(work.month),
-        "sylvigie": software_version(),
-        "catalogue": job.catalogue,
-        "before": None if before is None else {"month": str(before.month), "identity": before.identity},
-        "reference": None if before is None else before.record["reference"],
-        "grid": _described(plan.grid),
-        "pixels_per_class": plan.pixels_per_class,
-        "scenes_reference": [scene.id for scene in plan.reference],
-        "scenes": [_heard(scene) for scene in plan.monitored],
-        "scenes_not_chosen": work.not_chosen,
-        "scenes_skipped": [asdict(left) for _, left in sorted(left_out.items())],
-        "pixels": vars(tally),
-        "parameters": _plain(job.params.change),
-        "patch_parameters": _plain(job.params.patches),
-    }
-
-
-def _heard(scene: Scene) -> dict[str, Any]:
-    """A scene in the record: what was read of which product, and where its classification lies."""
-    return {
-        "id": scene.id,
-        "acquired": scene.acquired.isoformat(),
-        "products": [product.id for product in scene.members],
-        "offset_from_pixels": {
-            product.id: product.offset_evidence for product in scene.members if product.offset_evidence is not None
-        },
-        "classification": scene.hrefs[Band.SCL],
-    }
-
-
-def _plain(params: ChangeParams | PatchParams) -> dict[str, Any]:
-    """Parameters as JSON gives them back."""
-    plain: dict[str, Any] = json.loads(json.dumps(asdict(params)))
-    return plain
-
-
 def _found_patches(found: TileAlerts, grid: Grid) -> list[FoundPatch]:
     """Patches with their exact outlines in degrees, as tracking wants them."""
-    exact = np.empty(len(found.patches), object)
-    exact[:] = [patch.exact for patch in found.patches]
-    return [FoundPatch(alert, outline) for alert, outline in zip(found.alerts, to_wgs84(exact, grid.crs), strict=True)]
-
-
-def _described(grid: Grid) -> dict[str, Any]:
-    code = grid.crs.to_epsg()
-    return {
-        "crs": f"EPSG:{code}" if code else grid.crs.to_wkt(),
-        "transform": list(grid.transform)[:6],
-        "shape": list(grid.shape),
-    }
-
-
-def _grid_of(described: dict[str, Any]) -> Grid:
-    rows, cols = described["shape"]
-    return Grid(CRS.from_user_input(described["crs"]), Affine(*described["transform"]), (rows, cols))
+    exact = exact_outlines(found.patches, grid)
+    return [FoundPatch(alert, outline) for alert, outline in zip(found.alerts, exact, strict=True)]

@@ -5,7 +5,8 @@
     <data directory>/tiles/31TFJ/2026-10.1/
         tile.json           the record: scenes, parameters, pixels counted, checksums, what it stands on
         memory.arrow        each pixel's memory at the end of the month, and ...
-        suspicions.arrow    ... the open suspicions; see tiles/state.py
+        suspicions.arrow    ... the open suspicions, and ...
+        clouds.arrow        ... what was called cloud over the same ground before; see tiles/state.py
         reference.arrow     the reference, in the month that it was built in, and ...
         forest.tif          ... the forest that it is of
         change_*, state_*   the change map
@@ -20,23 +21,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from detector.versions import PARTIAL, newest_of, remove_older, remove_partial
+from detector.versions import MonthFolders
 from tiles.errors import OutputError, StateError
 from tiles.month import Month
-from tiles.state import MEMORY_FILE, REFERENCE_FILE, SUSPICION_FILE, StateReader, checksum
+from tiles.state import MEMORY_FILE, MONTHLY_FILES, REFERENCE_FILE, StateReader, checksum
 
 RECORD_FILE, PATCHES_FILE, FOREST_FILE = "tile.json", "patches.parquet", "forest.tif"
-_SCHEMA = 1
-_NAME = re.compile(r"([0-9]{4}-(?:0[1-9]|1[0-2]))\.([0-9]+)")
+_SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -78,12 +75,22 @@ class TileMonth:
         return bool(self.record["before"] == {"month": str(before.month), "identity": before.identity})
 
 
+@dataclass(frozen=True)
+class SpoiltMonth:
+    """A month of a tile whose record cannot be read: its version, the folder of its files, and what is wrong."""
+
+    version: int
+    folder: Path
+    error: StateError
+
+
 class TileStore:
     """The months that are kept of a tile. Its lock is held by who writes."""
 
     def __init__(self, data_dir: Path, tile: str) -> None:
         self.tile = tile
         self.folder = data_dir / "tiles" / tile
+        self._folders = MonthFolders(self.folder)
 
     def months(self) -> dict[Month, TileMonth]:
         """The newest version of each month, oldest month first.
@@ -93,22 +100,28 @@ class TileStore:
         StateError
             When a record cannot be read.
         """
-        return {
-            month: TileMonth(month, version, folder, _read_record(folder))
-            for month, (version, folder) in newest_of(self._versions()).items()
-        }
+        found, spoilt = self.look()
+        for month in spoilt.values():
+            raise month.error
+        return found
 
-    def _versions(self) -> list[tuple[Path, Month, int]]:
-        """Folders, months and versions; a folder of another name, such as a copy of one, is not ours."""
-        named = [(folder, _NAME.fullmatch(folder.name)) for folder in self.folder.glob("????-??.*")]
-        return [(folder, Month.parse(name[1]), int(name[2])) for folder, name in named if name is not None]
+    def look(self) -> tuple[dict[Month, TileMonth], dict[Month, SpoiltMonth]]:
+        """The newest version of each month, oldest month first; those whose records cannot be read apart."""
+        found: dict[Month, TileMonth] = {}
+        spoilt: dict[Month, SpoiltMonth] = {}
+        for month, (version, folder) in self._folders.newest().items():
+            try:
+                found[month] = TileMonth(month, version, folder, _read_record(folder))
+            except StateError as error:
+                spoilt[month] = SpoiltMonth(version, folder, error)
+        return found, spoilt
 
     def clear_leftovers(self) -> None:
         """Remove what killed runs have left. To be called with the tile's lock held."""
-        remove_partial(self.folder)
+        self._folders.clear_partial()
         # Where the newest cannot be read, that is told before an older version goes.
         self.months()
-        remove_older(self._versions())
+        self._folders.clear_older()
 
     @contextmanager
     def new_version(self, month: Month) -> Iterator[Path]:
@@ -120,17 +133,11 @@ class TileStore:
             When the disk does not take it; what was there before stays.
         """
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=self.folder, ignore_cleanup_errors=True) as name:
-                # One level down, so that its rename leaves something for the context to remove.
-                folder = Path(name) / "month"
-                folder.mkdir()
+            with self._folders.begun() as folder:
                 yield folder
-                before = self.months().get(month)
-                version = 1 if before is None else before.version + 1
-                folder.rename(self.folder / f"{month}.{version}")
-                if before is not None:
-                    shutil.rmtree(before.folder, ignore_errors=True)
+                # A record that cannot be read is told before it is replaced.
+                self.months()
+                self._folders.put(folder, month)
         except OSError as error:
             raise OutputError(
                 f"Tile {self.tile} cannot be written to {self.folder} ({error.strerror or error}): make room there "
@@ -162,7 +169,7 @@ class TileStore:
             When a file is gone, damaged, or replaced.
         """
         built = self.reference_of(month)
-        sums = {name: month.record["checksums"][name] for name in (MEMORY_FILE, SUSPICION_FILE)}
+        sums = {name: month.record["checksums"][name] for name in MONTHLY_FILES}
         sums[REFERENCE_FILE] = month.record["reference"]["checksum"]
         forest = built.folder / FOREST_FILE
         if checksum(forest) != built.record["checksums"][FOREST_FILE]:
@@ -182,7 +189,7 @@ class TileStore:
         for month in months.values():
             if month in kept:
                 continue
-            for name in (MEMORY_FILE, SUSPICION_FILE):
+            for name in MONTHLY_FILES:
                 (month.folder / name).unlink(missing_ok=True)
             if str(month.month) not in used:
                 for name in (REFERENCE_FILE, FOREST_FILE):
@@ -212,6 +219,16 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> None:
     (folder / RECORD_FILE).write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
 
 
+_REMEDY = "restore it from a backup, or remove its folder"
+_NEEDED = {
+    **dict.fromkeys(("month", "identity"), str),
+    **dict.fromkeys(("reference", "grid", "checksums", "pixels", "parameters", "patch_parameters"), dict),
+    **dict.fromkeys(("scenes", "scenes_skipped"), list),
+    "pixels_per_class": int,
+}
+"""What a record has at least, and of which kinds; beside these, `before`, which may be null."""
+
+
 def _read_record(folder: Path) -> Mapping[str, Any]:
     path = folder / RECORD_FILE
     try:
@@ -219,7 +236,14 @@ def _read_record(folder: Path) -> Mapping[str, Any]:
         if not isinstance(record, dict):
             raise ValueError("no record")
     except (OSError, ValueError) as error:
-        raise StateError(f"{path} cannot be read ({error}): restore it from a backup, or remove its folder.") from error
+        raise StateError(f"{path} cannot be read ({error}): {_REMEDY}.") from error
     if record.get("schema") != _SCHEMA:
         raise StateError(f"{path} was written by another version of Sylvigie: build the tile's reference anew.")
+    wrong = [name for name, kind in _NEEDED.items() if not isinstance(record.get(name), kind)]
+    wrong += ["before"] if "before" not in record else []
+    wrong += (
+        ["reference"] if "reference" not in wrong and not {"month", "checksum"} <= record["reference"].keys() else []
+    )
+    if wrong:
+        raise StateError(f"{path} is damaged ({', '.join(sorted(wrong))} absent or of the wrong kind): {_REMEDY}.")
     return record

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 
 from tiles.errors import OutputError
+from tiles.placing import put_folder
 
 STAMP_NAME: Final = "archive.json"
 CATALOG_NAME: Final = "catalog.json"
@@ -386,8 +387,8 @@ def whole_or_nothing(directory: Path, made_by: Mapping[str, Any]) -> Iterator[Pa
             yield work
             (work / STAMP_NAME).write_text(stamp, encoding="utf-8")
             if directory.exists():
-                directory.rename(Path(beside) / "old")
-            work.rename(directory)
+                put_folder(directory, Path(beside) / "old")
+            put_folder(work, directory)
     except OSError as error:
         raise OutputError(f"Cannot write the archive {directory}: {error}.") from error
 

@@ -30,6 +30,8 @@ class Section(StrEnum):
     BYTES = "bytes"
     KILLS = "kills"
     DETECTION = "detection"
+    CLOUDS = "clouds"
+    CONTEXT = "context"
 
 
 def measure(section: Section, params: BenchParams) -> Iterator[Figure]:
@@ -51,6 +53,10 @@ def measure(section: Section, params: BenchParams) -> Iterator[Figure]:
             from scripts.bench_kills import bench_kills as bench
         case Section.DETECTION:
             from scripts.bench_detection import bench_detection as bench
+        case Section.CLOUDS:
+            from scripts.bench_clouds import bench_clouds as bench
+        case Section.CONTEXT:
+            from scripts.bench_context import bench_context as bench
     yield from bench(params)
 
 

@@ -22,6 +22,7 @@ from scripts.simulated_tile import FileForm, write_simulated_tile
 from tiles.catalog import open_catalogue
 from tiles.clear import ClearParams
 from tiles.engine import WINDOW_PX, ChangeParams, TilePlan, make_change_map
+from tiles.false_cloud import CloudList
 from tiles.kernels import CODE_MIDDLE, CODE_STEP
 from tiles.monitor import PixelMemory
 from tiles.month import Month
@@ -69,6 +70,13 @@ class EvenForest:
         dates = memory.n_before + np.where(memory.n_low > 0, memory.n_after, 0)
         with self._lock:
             self.seen += np.bincount(dates, minlength=256)
+
+    def recall_clouds(self, row: int) -> CloudList:  # noqa: ARG002 - as above
+        """No false clouds."""
+        return CloudList.blank()
+
+    def keep_clouds(self, row: int, clouds: CloudList) -> None:
+        """False clouds are not counted."""
 
 
 @dataclass

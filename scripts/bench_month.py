@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from detector.ports import TileJob, TileOutcome
 from detector.tile_month import build_reference, work_tile
 from scripts.bench_bytes import cost_of_france
 from scripts.bench_figures import BenchParams, Figure, forget_peak, in_child, peak_memory_bytes, take_turns
-from scripts.bench_scan import Decoder, Nowhere, Recorder, ratio_of, spent_in_parts
+from scripts.bench_scan import Decoder, Nowhere, Recorder, ratio_of, read_again, spent_in_parts
 from scripts.simulated_tile import FileForm, write_simulated_tile
 from tiles.catalog import open_catalogue
 from tiles.engine import ChangeParams, TilePlan, available_threads, make_change_map
@@ -98,23 +98,37 @@ def bench_month(params: BenchParams) -> Iterator[Figure]:
             if form is FileForm.EARTH_SEARCH:
                 yield from spent_in_parts(partial(tile.scan, RasterioReader(), Path(kept)))
         if form is FileForm.EARTH_SEARCH:
-            with TemporaryDirectory(dir=params.work) as data:
-                yield from _whole_month(archive, Path(data))
+            yield from _whole_months(
+                params, (archive, simulated_month(params, side // 4 * 2, form, params.cloud_share))
+            )
 
 
-def _whole_month(archive: Path, data: Path) -> Iterator[Figure]:
-    """What `sylvigie monthly` does of a tile, change map and patches too; and what that makes for the country."""
-    seconds, peak, outcome = in_child(_work, archive, data)
-    name = "a tile's month as `monthly` does it"
-    yield Figure("month", f"{name}: everything", seconds, "s", note=f"{outcome.bytes_read / 1e9:.2f} GB read")
-    yield Figure("month", "  peak memory", peak / 1e6, "MB", at_most=1500)
-    yield from cost_of_france(seconds, outcome.bytes_read)
+def _whole_months(params: BenchParams, archives: Sequence[Path]) -> Iterator[Figure]:
+    """What `sylvigie monthly` does of a tile and of one of half its side, change map and patches too."""
+    peaks: list[int] = []
+    for archive in archives:
+        with TemporaryDirectory(dir=params.work) as data:
+            seconds, peak, outcome = in_child(_work, archive, Path(data))
+        name = "a month as `monthly` does it" + (", a tile of half the side" if peaks else "")
+        yield Figure("month", f"{name}: everything", seconds, "s", note=f"{outcome.bytes_read / 1e9:.2f} GB read")
+        yield Figure("month", "  peak memory", peak / 1e6, "MB", at_most=1500)
+        if not peaks:
+            yield from cost_of_france(seconds, outcome.bytes_read)
+        peaks.append(peak)
+    yield Figure("month", "  peak memory of the whole tile, over that of the smaller", peaks[0] / peaks[1], "x")
 
 
 def _work(archive: Path, data: Path) -> tuple[float, int, TileOutcome]:
     """Build a tile's reference, then work its month out: seconds, and the most memory of the month alone."""
     params = ScanParams(change=_PARAMS)
-    job = TileJob("SIMULATED", _MONTH, data, str(archive / "catalog.json"), archive / "forest.tif", params)
+    job = TileJob(
+        tile="SIMULATED",
+        month=_MONTH,
+        data_dir=data,
+        catalogue=str(archive / "catalog.json"),
+        forest_mask=archive / "forest.tif",
+        params=params,
+    )
     # Where it serves July, the reference hears the months before; these are scanned before the clock starts.
     build_reference(job, None)
     work_tile(replace(job, month=_MONTH.shifted(-1)), None)
@@ -131,13 +145,17 @@ def _ratio(tile: KnownTile, kept: Path, form: FileForm, params: BenchParams) -> 
     tasks = list(recorder.tasks.values())
     calls: dict[str, Callable[[], object]] = {
         "decode": lambda: Decoder(threads).run(tasks),
+        "read": lambda: read_again(tasks, threads),
         "scan": lambda: tile.scan(RasterioReader(), kept),
     }
     repeats = params.repeats if form is not FileForm.JP2 else 1
     seconds = take_turns(repeats, calls)
     side = tile.plan.grid.shape[0]
     name = f"month of a known tile, {form.value}, {side} px, {len(tile.plan.monitored)} dates"
-    yield Figure("month", f"{name}: decoding alone", median(seconds["decode"]), "s")
+    yield Figure("month", f"{name}: decoding alone, by GDAL", median(seconds["decode"]), "s")
+    own = ratio_of(seconds["read"], seconds["decode"])
+    yield Figure("month", "  the same blocks by Sylvigie's reader, over GDAL", own, "x")
     yield Figure("month", "  with the state of June read, that of July written", median(seconds["scan"]), "s")
     yield Figure("month", "  over decoding alone", ratio_of(seconds["scan"], seconds["decode"]), "x", at_most=1.1)
+    yield Figure("month", "  over Sylvigie's own reading", ratio_of(seconds["scan"], seconds["read"]), "x")
     yield Figure("month", "  state on disk", tile.state_bytes / 1e6, "MB")

@@ -149,6 +149,25 @@ class Decoder:
         return buffers[index, dtype][:size].reshape(shape)
 
 
+def read_again(tasks: Sequence[Sequence[Read]], threads: int) -> None:
+    """Read what was read by the reader of a scan, task by task, into one buffer a thread and kind."""
+    reader, buffers = RasterioReader(), local()
+
+    def task(reads: Sequence[Read]) -> None:
+        for scene, band, window in reads:
+            kind = "classes" if band is Band.SCL else "bands"
+            if not hasattr(buffers, kind):
+                setattr(buffers, kind, np.empty(0, np.uint8 if band is Band.SCL else np.uint16))
+            size = window.height * window.width
+            if getattr(buffers, kind).size < size:
+                setattr(buffers, kind, np.empty(size, getattr(buffers, kind).dtype))
+            reader.read(scene, band, window, getattr(buffers, kind)[:size].reshape(window.height, window.width))
+
+    with ThreadPoolExecutor(threads) as pool:
+        for future in [pool.submit(task, reads) for reads in tasks]:
+            future.result()
+
+
 def simulated_archive(params: BenchParams, size_px: int) -> Path:
     """A simulated tile under the work folder, made if it is not there."""
     rng = np.random.default_rng(_SEED)

@@ -12,10 +12,13 @@ import typer
 
 from scripts.exit_codes import ExitCode, exit_code_of
 from scripts.train_data_command import train
+from scripts.layers_command import layers
+from scripts.rules_command import rules_app
 from tiles.errors import AreaError, SylvigieError
 
 if TYPE_CHECKING:
     from scripts.monthly import RunRequest
+    from tiles.engine import ChangeParams
 
 _CATALOG_HELP = (
     "Archive to read: earth-search-c1, earth-search, cdse, planetary-computer; https://host/stac#collection of any "
@@ -26,6 +29,8 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 reference = typer.Typer(help="What a tile's intact forest looks like.", no_args_is_help=True)
 app.add_typer(reference, name="reference")
 app.add_typer(train, name="train")
+app.add_typer(rules_app, name="rules")
+app.add_typer(layers, name="layers")
 
 _Tiles = Annotated[str, typer.Option(help="france, names such as 31TFJ,31TGJ, or a file with one on each line.")]
 _Scheduler = Annotated[str | None, typer.Option(help="Cluster: address of its scheduler, tcp://HOST:PORT.")]
@@ -57,17 +62,19 @@ def scan(
 ) -> None:
     """Scan a month of Sentinel-2 for clear-cuts."""
     # Not at the top: these take a second to import, which --help need not wait for.
-    from api.settings import load_settings
+    from api.settings import data_folder, load_settings
+    from detector.layers.forest_mask import forest_of_layers
     from detector.params import PatchParams
     from detector.pipeline import ScanParams
     from scripts.report import print_result, run_with_report
+    from scripts.works import layers_and_rules
     from tiles.catalog import open_catalogue
     from tiles.month import Month
     from tiles.watch import WatchedArea
 
-    settings = load_settings()
+    settings, data_dir = load_settings(), data_folder(None)
     wanted = Month.parse(month)
-    params = ScanParams(patches=PatchParams(min_area_ha=min_area_ha))
+    params = ScanParams(_change_params(settings.false_clouds), PatchParams(min_area_ha=min_area_ha))
     watched = WatchedArea.open(forest_mask or settings.forest_mask, aoi)
     result, cost = run_with_report(
         open_catalogue(catalog or settings.catalogue, settings.credentials()),
@@ -78,6 +85,8 @@ def scan(
         today=dt.datetime.now(dt.UTC).date(),
         threads=threads or settings.threads,
         max_requests_per_host=settings.max_requests_per_host,
+        appraiser=layers_and_rules(data_dir, settings.rules),
+        forest=forest_of_layers(data_dir),
     )
     print_result(result, cost, out)
     if not result.complete:
@@ -97,8 +106,9 @@ def monthly(
     no_build: Annotated[bool, typer.Option("--no-build", help="A tile without a reference fails.")] = False,
 ) -> None:
     """Run a month over many tiles: what cron calls."""
+    from api.settings import load_settings
     from scripts.monthly import run_month
-    from scripts.works import TrackAlerts, work_tile
+    from scripts.works import TrackAlerts, layers_and_rules, work_tile
 
     now = dt.datetime.now(dt.UTC)
     request = _request(
@@ -113,7 +123,10 @@ def monthly(
         now.date(),
         may_build=not no_build,
     )
-    track = TrackAlerts(request.catalogue, request.credentials, request.params, request.max_requests_per_host)
+    appraiser = layers_and_rules(request.root, load_settings().rules)
+    track = TrackAlerts(
+        request.catalogue, request.credentials, request.params, request.max_requests_per_host, appraiser
+    )
     raise typer.Exit(run_month(request, work_tile, track, now))
 
 
@@ -168,12 +181,20 @@ def _request(
         catalogue=catalog or settings.catalogue,
         credentials=settings.credentials(),
         forest_mask=mask,
-        params=ScanParams(patches=PatchParams(min_area_ha=min_area_ha)),
+        params=ScanParams(_change_params(settings.false_clouds), PatchParams(min_area_ha=min_area_ha)),
         threads=threads or settings.threads,
         max_requests_per_host=settings.max_requests_per_host,
         may_build=may_build,
         scheduler=scheduler,
     )
+
+
+def _change_params(false_clouds: bool) -> ChangeParams:
+    """What is a loss, by settings."""
+    from tiles.engine import ChangeParams
+    from tiles.false_cloud import FalseCloudParams
+
+    return ChangeParams(false_clouds=FalseCloudParams() if false_clouds else None)
 
 
 @app.command()

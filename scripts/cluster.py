@@ -1,4 +1,7 @@
-"""Tiles on the workers of a `dask.distributed` cluster: one task a tile, results as they come."""
+"""Tiles on the workers of a `dask.distributed` cluster: one task a tile, results as they come.
+
+Where there are more workers than tiles, a tile's rows of windows are tasks of their own.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from detector.pipeline import software_version
 from detector.ports import TileJob, TileOutcome, TileStatus, TileWork
+from detector.tile_rows import MadeRow, RowJob, work_row
 from scripts.events import Reporter
 from scripts.report import worth_a_line
 from scripts.tile_runs import run_tile
@@ -55,6 +59,7 @@ class ClusterRunner:
 
         run_id = uuid.uuid4().hex
         listener = _Listener(reporter)
+        divided = len(jobs) < len(self._client.scheduler_info(n_workers=-1)["workers"])
         self._client.subscribe_topic(run_id, listener)
         futures: dict[Future[Any], TileJob] = {}
         try:
@@ -71,6 +76,7 @@ class ClusterRunner:
                 topic=run_id,
                 started=started,
                 version=software_version(),
+                divided=divided,
             )
             futures = dict(zip(submitted, jobs, strict=True))
             for future in as_completed(list(futures), loop=self._client.loop):
@@ -128,7 +134,9 @@ def cluster(address: str, join_s: float = _JOIN_S) -> Iterator[ClusterRunner]:
         client.close()
 
 
-def _on_worker(job: TileJob, work: TileWork, topic: str, started: dt.datetime, version: str) -> TileOutcome:
+def _on_worker(
+    job: TileJob, work: TileWork, topic: str, started: dt.datetime, version: str, divided: bool
+) -> TileOutcome:
     """What a worker does with a tile; its progress goes to the client by way of the scheduler."""
     from distributed import get_worker
 
@@ -145,7 +153,37 @@ def _on_worker(job: TileJob, work: TileWork, topic: str, started: dt.datetime, v
         if worth_a_line(done, total):
             worker.log_event(topic, {"tile": job.tile, "done": done, "total": total})
 
-    return run_tile(work, job, progress, started, _LOCK_WAIT_S)
+    return run_tile(work, job, progress, started, _LOCK_WAIT_S, _rows_on_cluster if divided else None)
+
+
+def _rows_on_cluster(jobs: Sequence[RowJob]) -> Iterator[MadeRow]:
+    """Rows of windows as tasks of their own; the worker that asks is itself free for one of them meanwhile.
+
+    A row whose worker is lost is given to another.
+    """
+    from distributed import KilledWorker, as_completed, worker_client
+
+    with worker_client() as client:
+        futures = client.map(
+            work_row,
+            jobs,
+            key=[(f"sylvigie-row-{uuid.uuid4().hex}", job.row) for job in jobs],
+            pure=False,
+            retries=_RETRIES,
+            # Tiles that were begun are ended before others are.
+            priority=1,
+        )
+        try:
+            for future in as_completed(futures, loop=client.loop):
+                yield future.result()
+                future.release()
+        except KilledWorker as error:
+            raise ClusterError(
+                f"Each worker that tried a row of its windows was lost, the last at {error.last_worker.address}: most "
+                "often their memory ran out; give workers more, or fewer threads."
+            ) from error
+        finally:
+            client.cancel(futures)
 
 
 class _Listener:

@@ -64,7 +64,9 @@ class DemoArchive:
 
 
 @dataclass(frozen=True)
-class _Cube:
+class DemoCube:
+    """The demo's images as they come: digital numbers and classes, by date."""
+
     days: list[date]
     bands: dict[str, NDArray[np.uint16]]  # (time, rows, columns), 10 m
     scl: NDArray[np.uint8]  # (time, rows / 2, columns / 2), 20 m
@@ -101,11 +103,18 @@ def build_archive(directory: Path) -> DemoArchive:
     """
     with whole_or_nothing(directory, {"made_by": "sylvigie demo archive", "version": _VERSION}) as work:
         if work is not None:
-            _build(work, _read_cube())
+            _build(work, read_cube())
     return DemoArchive(directory / CATALOG_NAME, directory / "forest.tif")
 
 
-def _read_cube() -> _Cube:
+def read_cube() -> DemoCube:
+    """Read the images of the package nrt.
+
+    Raises
+    ------
+    MissingDependencyError
+        nrt is not installed.
+    """
     with warnings.catch_warnings():
         # nrt's imports and its NetCDF files warn of things that a user of the demo cannot act upon.
         warnings.simplefilter("ignore")
@@ -124,7 +133,7 @@ def _read_cube() -> _Cube:
     coarse = _transform_of(twenty)
     if not np.array_equal(ten.time, twenty.time) or (coarse.c, coarse.f) != (transform.c, transform.f):
         raise ValueError("nrt's 10 m and 20 m cubes do not share their dates and their corner")
-    return _Cube(
+    return DemoCube(
         days=[date.fromisoformat(str(day)) for day in ten.time.values.astype("datetime64[D]")],
         bands={name: _as_dn(ten[band].values) for name, band in _CUBE_BANDS.items()},
         scl=_as_dn(twenty["SCL"].values).astype(np.uint8),
@@ -149,7 +158,7 @@ def _transform_of(cube: Any) -> Affine:
     return Affine(pixel_m, 0.0, left, 0.0, -pixel_m, top)
 
 
-def _build(work: Path, cube: _Cube) -> None:
+def _build(work: Path, cube: DemoCube) -> None:
     items = [_write_scene(work, cube, index) for index in range(len(cube.days))]
     write_catalog(
         work,
@@ -172,7 +181,7 @@ def _build(work: Path, cube: _Cube) -> None:
     )
 
 
-def _write_scene(work: Path, cube: _Cube, index: int) -> pystac.Item:
+def _write_scene(work: Path, cube: DemoCube, index: int) -> pystac.Item:
     """Write the rasters of one date, and return its item."""
     day = cube.days[index]
     item_id = f"S2_ROMANIA_{day:%Y%m%d}_0_L2A"

@@ -21,14 +21,13 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from tiles.errors import LockedError, OutputError
+from tiles.placing import PARTIAL
 from tiles.tile_names import is_tile_name
 
 RUN = "run"
 """Name of the lock of the whole run."""
 LOCKS = "locks"
 """Folder of the locks, in the data directory."""
-PARTIAL = ".partial-"
-"""What the names of unfinished files and folders begin with."""
 
 _POLL_S = 0.5
 """Seconds between two looks at a lock that is waited for."""
@@ -110,7 +109,7 @@ def remove_leftovers(data_dir: Path, started: dt.datetime) -> list[Path]:
     Parameters
     ----------
     data_dir
-        The data directory. Unfinished things in it have names that begin with `PARTIAL`.
+        The data directory. Unfinished things in it have names that begin with `tiles.placing.PARTIAL`.
     started
         When the caller began (UTC).
     """

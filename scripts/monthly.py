@@ -12,65 +12,37 @@ import platform
 import socket
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol
 
-from detector.pipeline import ScanParams, software_version
-from detector.ports import AlertCounts, TileJob, TileOutcome, TileWork, TrackWork
+from detector.pipeline import software_version
+from detector.ports import AlertCounts, TileJob, TileOutcome, TileWork, TrackOutcome, TrackWork, WorkOrder
 from scripts.cluster import cluster
 from scripts.events import Reporter, RunClock, reporting
 from scripts.exit_codes import ExitCode
-from scripts.locks import LOCKS, RUN, locked, remove_leftovers
-from scripts.report import output_console
+from scripts.locks import RUN, locked, remove_leftovers
+from scripts.report import not_known, output_console
 from scripts.run_record import check_clock, record_of, summary, without_secrets, write_record
 from scripts.stopping import StopRequest, StopRunError, stopping_on_signals
 from scripts.tile_runs import run_tile, told
-from tiles.catalog import Credentials
 from tiles.errors import NoSceneError, OutputError
 from tiles.month import Month
 
 
-@dataclass(frozen=True)
-class RunRequest:
+@dataclass(frozen=True, kw_only=True)
+class RunRequest(WorkOrder):
     """What a run is asked for.
 
     Parameters
     ----------
-    month
-        What is scanned; of references, the first month that they are to serve.
     tiles
         In their order.
-    data_dir
-        The data directory.
-    catalogue
-        Name or address of the catalogue.
-    forest_mask
-        What is forest; all where there is none.
-    params
-        How.
-    threads
-        Threads of a tile; as many as processors where None.
-    max_requests_per_host
-        Requests that are under way to one host at most, from each process.
-    credentials
-        What opens the archive; never shown, logged or recorded.
-    may_build
-        Whether a tile without a reference builds it by itself.
     scheduler
         Address of a cluster's scheduler; this process works where there is none.
     """
 
-    month: Month
     tiles: tuple[str, ...]
-    data_dir: Path
-    catalogue: str
-    forest_mask: Path | None = None
-    params: ScanParams = field(default_factory=ScanParams)
-    threads: int | None = None
-    max_requests_per_host: int = 8
-    credentials: Credentials | None = field(default=None, repr=False)
-    may_build: bool = True
     scheduler: str | None = None
 
     @property
@@ -80,22 +52,11 @@ class RunRequest:
 
     def jobs(self) -> list[TileJob]:
         """One a tile."""
-        mask = None if self.forest_mask is None else self.forest_mask.expanduser().resolve()
-        return [
-            TileJob(
-                tile,
-                self.month,
-                self.root,
-                self.catalogue,
-                mask,
-                self.params,
-                self.threads,
-                self.max_requests_per_host,
-                self.credentials,
-                self.may_build,
-            )
-            for tile in self.tiles
-        ]
+        order: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(WorkOrder)}
+        order["data_dir"] = self.root
+        if self.forest_mask is not None:
+            order["forest_mask"] = self.forest_mask.expanduser().resolve()
+        return [TileJob(tile=tile, **order) for tile in self.tiles]
 
 
 class Runner(Protocol):
@@ -142,10 +103,23 @@ class _Run:
     outcomes: list[TileOutcome] = field(default_factory=list)
     alerts: AlertCounts | None = None
     alerts_redone: dict[str, AlertCounts] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    tiles_left_out: dict[str, str] = field(default_factory=dict)
+    scenes_unheard: dict[str, str] = field(default_factory=dict)
     tracking_error: str | None = None
     tracking_detail: str | None = None
     stopped_by: str | None = None
     exit_code: ExitCode = ExitCode.DONE
+
+    def tracked(self, month: Month, outcome: TrackOutcome, *, is_last: bool) -> None:
+        """Take in what came of the tracking of a month."""
+        self.alerts_redone |= outcome.earlier
+        if is_last:
+            self.alerts, self.warnings = outcome.counts, outcome.warnings
+        else:
+            self.alerts_redone[str(month)] = outcome.counts
+        self.tiles_left_out |= outcome.tiles_left_out
+        self.scenes_unheard |= outcome.scenes_unheard
 
     def close(self, tiles: Sequence[str]) -> list[str]:
         """Put the outcomes in the order asked for, settle the exit code, and name the tiles that were not reached."""
@@ -154,7 +128,7 @@ class _Run:
         if self.stopped_by is None:
             if self.tracking_error is not None:
                 self.exit_code = ExitCode.TRACKING
-            elif not all(outcome.status.complete for outcome in self.outcomes):
+            elif self.tiles_left_out or not all(outcome.status.complete for outcome in self.outcomes):
                 self.exit_code = ExitCode.INCOMPLETE
         return [tile for tile in tiles if tile not in reached]
 
@@ -202,19 +176,19 @@ def run_month(request: RunRequest, work: TileWork, track: TrackWork, now: dt.dat
 
 
 def build_references(request: RunRequest, build: TileWork, now: dt.datetime) -> ExitCode:
-    """Build the references of tiles, as `run_month` runs a month; each tile's lock is held, not that of the run.
+    """Build the references of tiles, as `run_month` runs a month, and never beside another run.
 
     Raises
     ------
+    tiles.errors.LockedError
+        When another run holds the lock.
     tiles.errors.SylvigieError
         When the data directory or the cluster will not do: nothing was done.
     """
-    folder = request.root / LOCKS
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"The data directory {folder.parent} cannot be written to ({error.strerror}).") from error
-    return _run("reference build", f"reference-{request.month}", request, build, None, RunClock(now), [])
+    data_dir, clock = request.root, RunClock(now)
+    with locked(data_dir, RUN, clock.started):
+        leftovers = [str(path.relative_to(data_dir)) for path in remove_leftovers(data_dir, clock.started)]
+        return _run("reference build", f"reference-{request.month}", request, build, None, clock, leftovers)
 
 
 def _run(
@@ -305,14 +279,20 @@ def _track(run: _Run, track: TrackWork, request: RunRequest, reporter: Reporter)
     month = min([*redone, request.month])
     try:
         while month < request.month:
-            run.alerts_redone[str(month)] = track(month, tiles, request.root)
+            run.tracked(month, track(month, tiles, request.root), is_last=False)
             month = month.shifted(1)
-        run.alerts = track(month, tiles, request.root)
+        run.tracked(month, track(month, tiles, request.root), is_last=True)
     except Exception as error:  # noqa: BLE001 - told, with its traceback; the tiles' work stays
         run.tracking_error, run.tracking_detail = told(error, request.root)
         reporter.tell("tracking_failed", month=str(month), message=run.tracking_error)
         return
-    reporter.tell("tracking_done", month=str(month), alerts=asdict(run.alerts), months_redone=list(run.alerts_redone))
+    alerts = None if run.alerts is None else asdict(run.alerts)
+    left: dict[str, Any] = {
+        "warnings": list(run.warnings),
+        "tiles_left_out": run.tiles_left_out,
+        "scenes_unheard": run.scenes_unheard,
+    }
+    reporter.tell("tracking_done", month=str(month), alerts=alerts, months_redone=sorted(run.alerts_redone), **left)
 
 
 def _about(request: RunRequest, run: _Run, clock: RunClock, leftovers: Sequence[str]) -> dict[str, Any]:
@@ -333,7 +313,10 @@ def _about(request: RunRequest, run: _Run, clock: RunClock, leftovers: Sequence[
         "threads": request.threads,
         "leftovers_removed": list(leftovers),
         "alerts": None if run.alerts is None else asdict(run.alerts),
-        "alerts_of_redone_months": {month: asdict(counts) for month, counts in run.alerts_redone.items()},
+        "warnings": list(run.warnings),
+        "alerts_of_redone_months": {month: asdict(counts) for month, counts in sorted(run.alerts_redone.items())},
+        "tracking_tiles_left_out": run.tiles_left_out,
+        "tracking_scenes_unheard": run.scenes_unheard,
         "tracking_error": run.tracking_error,
         "tracking_detail": run.tracking_detail,
     }
@@ -343,6 +326,14 @@ def _print(title: str, run: _Run, not_reached: Sequence[str], record: str | None
     console = output_console()
     for line in summary(title, run.outcomes, not_reached, run.alerts, clock.seconds):
         console.print(line, markup=False, soft_wrap=True)
+    for tile, reason in run.tiles_left_out.items():
+        console.print(f"alerts as they were: {tile}: {reason}", markup=False, soft_wrap=True)
+    for scene, reason in run.scenes_unheard.items():
+        console.print(
+            f"not looked at for an alert that was taken back: {scene}: {reason}", markup=False, soft_wrap=True
+        )
+    if run.warnings:
+        console.print(not_known(run.warnings, "the record"), markup=False, soft_wrap=True)
     if run.tracking_error is not None:
         console.print(f"alerts not updated: {run.tracking_error}", markup=False, soft_wrap=True)
     if run.stopped_by is not None:

@@ -19,6 +19,7 @@ from tiles import kernels
 from tiles.clear import CLEAR_CLASSES, class_bits
 from tiles.errors import MissingDependencyError
 from tiles.grid import Grid
+from tiles.placing import put_file
 from tiles.scene import QUANTIFICATION, Band, Scene
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def draw_alerts(catalogue: Path, result: ScanResult, target: Path) -> None:
     )
     temporary = target.with_name(f".{target.name}.partial")
     figure.savefig(temporary, dpi=100, format="png", metadata={"Software": None})
-    temporary.replace(target)
+    put_file(temporary, target)
 
 
 def _pair(result: ScanResult, cloud_pct: dict[str, float]) -> tuple[Scene, Scene]:

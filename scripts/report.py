@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from detector.pipeline import ProgressReport, ScanParams, ScanResult, scan
+from detector.appraisal import Appraiser
+from detector.pipeline import ForestOf, ProgressReport, ScanParams, ScanResult, scan
 from scripts.tile_runs import peak_memory_bytes
 from tiles.catalog import Catalogue
 from tiles.month import Month
@@ -43,6 +44,8 @@ def run_with_report(
     today: dt.date,
     threads: int | None = None,
     max_requests_per_host: int = 8,
+    appraiser: Appraiser | None = None,
+    forest: ForestOf | None = None,
 ) -> tuple[ScanResult, Cost]:
     """Scan, with a progress bar on a terminal and a JSON line an event elsewhere; see `detector.pipeline.scan`."""
     started = time.monotonic()
@@ -57,6 +60,8 @@ def run_with_report(
             threads=threads,
             max_requests_per_host=max_requests_per_host,
             progress=progress,
+            appraiser=appraiser,
+            forest=forest,
         )
     return result, Cost(time.monotonic() - started, peak_memory_bytes())
 
@@ -108,8 +113,16 @@ def print_result(result: ScanResult, cost: Cost, out: Path) -> None:
         console.print(f"left out: {skipped.id}: {skipped.reason}", markup=False, soft_wrap=True)
     for idle in result.idle_tiles:
         console.print(f"left out: {idle}", markup=False, soft_wrap=True)
+    if result.alerts and result.warnings:
+        console.print(not_known(result.warnings, "scan.json"), markup=False, soft_wrap=True)
     console.print(totals(result, cost), markup=False, soft_wrap=True)
     console.print(f"Written to {out}: alerts.geojson, features.parquet, scan.json, change maps.", markup=False)
+
+
+def not_known(warnings: Sequence[str], where: str) -> str:
+    """One line on what is not known of the alerts, and where the rest of it stands."""
+    more = f" (and {len(warnings) - 1} more, in {where})" if len(warnings) > 1 else ""
+    return f"Not known of the alerts: {warnings[0]}{more}"
 
 
 def totals(result: ScanResult, cost: Cost) -> str:

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +18,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from detector.ports import AlertCounts, TileOutcome, TileStatus
 from scripts.exit_codes import ExitCode
-from scripts.locks import PARTIAL
 from tiles.errors import InvalidParameterError, OutputError
+from tiles.placing import written_beside
 
 SCHEMA = 1
 """Version of the record's form; raised when a field changes its meaning or goes."""
@@ -81,6 +78,7 @@ def tile_record(outcome: TileOutcome) -> dict[str, Any]:
         "message": outcome.message,
         "scenes_read": list(outcome.scenes_read),
         "scenes_skipped": [asdict(left) for left in outcome.scenes_skipped],
+        "reference_missing": list(outcome.reference_missing),
         "redone_months": list(outcome.redone_months),
         "bytes_read": outcome.bytes_read,
         "seconds": outcome.seconds,
@@ -142,24 +140,12 @@ def _free_name(folder: Path, stem: str) -> Path:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a file so that it is there whole or not at all, even after a power cut."""
-    handle, name = tempfile.mkstemp(prefix=f"{PARTIAL}run-", dir=path.parent)
-    partial = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp lets nobody else read; a record is for everybody.
-        partial.chmod(0o644)
-        partial.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            partial.unlink()
-        raise
+    with written_beside(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def check_clock(data_dir: Path, today: dt.date) -> None:
-    """Refuse a system date before that of the newest run that did something.
+    """Refuse a system date before that of the newest run that read something.
 
     A run whose tiles had no scene is no witness: it may itself have been of a clock that had jumped ahead.
 
@@ -185,7 +171,7 @@ def check_clock(data_dir: Path, today: dt.date) -> None:
 def _did_something(path: Path) -> bool:
     try:
         tiles = json.loads(path.read_text(encoding="utf-8"))["tiles"]
-        return any(TileStatus(tile["status"]).kept for tile in tiles)
+        return any(TileStatus(tile["status"]).kept and tile["scenes_read"] for tile in tiles)
     except (OSError, ValueError, KeyError, TypeError):
         return False
 

@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from detector.ports import Progress, TileJob, TileOutcome, TileStatus, TileWork
+from detector.tile_rows import RowShare
 from scripts.locks import LOCKS, locked
 from tiles.errors import LockedError, OutputError, SylvigieError
 
@@ -24,7 +25,12 @@ _FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
 
 
 def run_tile(
-    work: TileWork, job: TileJob, progress: Progress | None, started: dt.datetime, wait_s: float = 0.0
+    work: TileWork,
+    job: TileJob,
+    progress: Progress | None,
+    started: dt.datetime,
+    wait_s: float = 0.0,
+    share: RowShare | None = None,
 ) -> TileOutcome:
     """Do the work of a tile, with its lock held.
 
@@ -41,6 +47,8 @@ def run_tile(
     wait_s
         Seconds to wait for the tile's lock. A worker that takes over a tile may have to wait until the machine
         that was lost is given up by the file server.
+    share
+        Others that work out rows of its windows.
 
     Returns
     -------
@@ -54,7 +62,7 @@ def run_tile(
             # Not made here: a worker that does not share the directory would write where nobody looks.
             raise OutputError(f"There is no data directory {job.data_dir} on {socket.gethostname()}: mount it there.")
         with locked(job.data_dir, job.tile, started, wait_s):
-            outcome = work(job, progress)
+            outcome = work(job, progress, share)
     except LockedError as error:
         outcome = TileOutcome(job.tile, job.month, TileStatus.LOCKED, str(error))
     except Exception as error:  # noqa: BLE001 - told, with its traceback; the other tiles go on

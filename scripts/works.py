@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from detector import track_month
+from detector.appraisal import LayersAndRules
+from detector.criteria.alert_files import keep_said
+from detector.criteria.kept import EVALUATIONS_FOLDER, EvaluationStore
+from detector.criteria.loading import load_rules
+from detector.criteria.rules import Rules
+from detector.layers.store import LAYERS_FOLDER, LayerStore
 from detector.pipeline import ScanParams
-from detector.ports import AlertCounts
+from detector.ports import TrackOutcome
 from detector.tile_month import build_reference, work_tile
 from tiles.catalog import Credentials, open_catalogue
 from tiles.merging import archive_reader
 from tiles.month import Month
 from tiles.reader import Reader, gdal_env
 
-__all__ = ["TrackAlerts", "build_reference", "work_tile"]
+__all__ = ["TrackAlerts", "build_reference", "layers_and_rules", "work_tile"]
+
+
+def layers_and_rules(data_dir: Path, own_rules: Path | None) -> LayersAndRules:
+    """What alerts are laid on and judged by: the layers of a data directory, the rules shipped, and one's own.
+
+    Raises
+    ------
+    tiles.errors.RulesError
+        When a rule will not do.
+    """
+    return LayersAndRules(LayerStore(data_dir / LAYERS_FOLDER), load_rules(own_rules))
 
 
 @dataclass(frozen=True)
@@ -31,16 +50,25 @@ class TrackAlerts:
         What the tiles are worked out with.
     max_requests_per_host
         Requests that are under way to one host at most.
+    appraiser
+        Says where alerts lie and which criteria they meet.
     """
 
     catalogue: str
     credentials: Credentials | None
     params: ScanParams
     max_requests_per_host: int = 8
+    appraiser: LayersAndRules | None = None
 
-    def __call__(self, month: Month, tiles: Sequence[str], data_dir: Path) -> AlertCounts:  # noqa: ARG002 - all are taken
+    def __call__(self, month: Month, tiles: Sequence[str], data_dir: Path) -> TrackOutcome:  # noqa: ARG002 - all are taken
         """Bring the alerts up to a month; of tiles that were not run, what is kept of the month counts as well."""
-        return track_month.track_month(month, data_dir, self.params, self._open_reader)
+        keep = None if self.appraiser is None else partial(self._keep, self.appraiser.rules, data_dir)
+        return track_month.track_month(month, data_dir, self.params, self._open_reader, self.appraiser, keep)
+
+    @staticmethod
+    def _keep(rules: Rules, data_dir: Path, alerts: Path) -> None:
+        """Keep what the rules say of alerts that were published."""
+        keep_said([alerts], rules, EvaluationStore(data_dir / EVALUATIONS_FOLDER), dt.datetime.now(dt.UTC).date())
 
     def _open_reader(self) -> tuple[Reader, dict[str, Any]]:
         access = open_catalogue(self.catalogue, self.credentials).access

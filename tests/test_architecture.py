@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = ("tiles", "detector", "models", "api", "scripts")  # from the ground up
 NUMBA_ROOMS = {"tiles.kernels", "detector.kernels", "scripts.bench_kernels"}
 ENVIRONMENT_ROOM = "api.settings"
+PLACING_ROOM = "tiles.placing"
 ENVIRONMENT_NAMES = {"environ", "environb", "getenv", "getenvb"}
 
 
@@ -219,3 +220,27 @@ def test_planted_numba_is_caught() -> None:
 def test_planted_environment_reading_is_caught(planted: str) -> None:
     assert environment_readers({"api.settings": planted}) == []
     assert len(environment_readers({"tiles.reader": planted})) == 1
+
+
+def renames_of(sources: dict[str, str]) -> list[str]:
+    """Where files or folders are put in place: ``path.rename(target)``, ``path.replace(target)`` and `os`' own."""
+    return [
+        f"{name}:{node.lineno}"
+        for name, source in sources.items()
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in {"rename", "replace", "renames", "link_to", "move"}
+        and (len(node.args) == 1 or getattr(node.func.value, "id", None) in {"os", "shutil"})
+        and not node.keywords
+    ]
+
+
+def test_things_are_put_in_place_in_one_room_which_flushes_them() -> None:
+    sources = project_sources()
+    assert {place.partition(":")[0] for place in renames_of(sources)} == {PLACING_ROOM}
+
+
+def test_a_planted_rename_is_found() -> None:
+    planted = {"tiles.x": "a.rename(b)\n'text'.replace('a', 'b')\nos.replace(a, b)\nframe.rename(columns={})\n"}
+    assert renames_of(planted) == ["tiles.x:1", "tiles.x:3"]

@@ -404,7 +404,9 @@ def read_changed_pixels(files: ChangeMapFiles) -> ChangedPixels:
         for top in range(0, state.height, step):
             window = Window(0, top, state.width, min(step, state.height - top))
             states = state.read(1, window=window)
-            row, col = np.nonzero((states == PixelState.PROVISIONAL) | (states == PixelState.CONFIRMED))
+            # Of one axis: numpy finds the few in a long list several times faster than in a raster.
+            changed = np.flatnonzero((states == PixelState.PROVISIONAL) | (states == PixelState.CONFIRMED))
+            row, col = np.divmod(changed, state.width)
             if row.size:
                 left, right = int(col.min()), int(col.max()) + 1
                 bands = change.read(window=Window(left, top, right - left, window.height))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -70,6 +71,10 @@ class ClearParams:
             raise InvalidParameterError(f"margin_m is {self.margin_m}: give 0 to 1000 metres.")
         if not 0 <= self.least_clear_share <= 1:
             raise InvalidParameterError(f"least_clear_share is {self.least_clear_share}: give 0 to 1.")
+
+    def margin_px(self, class_m: float) -> int:
+        """`margin_m` in whole pixels of `class_m` metres, rounded up."""
+        return math.ceil(self.margin_m / class_m)
 
 
 def class_bits(classes: Iterable[SceneClass]) -> int:

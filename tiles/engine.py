@@ -23,7 +23,15 @@ from rasterio.windows import Window
 
 from tiles import kernels
 from tiles.change import BLOCK_PX, CHANGE_BANDS, NO_VALUE
-from tiles.clear import CLEAR_CLASSES, OBSCURING_CLASSES, ClearParams, class_bits
+from tiles.clear import ClearParams
+from tiles.false_cloud import (
+    ClassRows,
+    CloudList,
+    CloudMemory,
+    FalseCloudParams,
+    clear_pixels,
+    isolated_clouds,
+)
 from tiles.grid import Grid
 from tiles.monitor import MonitorParams, PixelMemory, follow
 from tiles.month import Month, day_number
@@ -47,11 +55,15 @@ _DATES_AT_ONCE = 16
 
 @dataclass(frozen=True)
 class ChangeParams:
-    """Parameters of a change map, stage by stage."""
+    """Parameters of a change map, stage by stage.
+
+    Without `false_clouds`, which is the default, all that is called cloud is cloud (ADR 0011).
+    """
 
     clear: ClearParams = field(default_factory=ClearParams)
     reference: ReferenceParams = field(default_factory=ReferenceParams)
     monitor: MonitorParams = field(default_factory=MonitorParams)
+    false_clouds: FalseCloudParams | None = None
 
 
 @dataclass(frozen=True)
@@ -139,6 +151,7 @@ def make_change_map(
     *,
     known: Known | None = None,
     keeper: Keeper | None = None,
+    rows: Sequence[int] | None = None,
 ) -> Tally:
     """Compute a tile's change map.
 
@@ -160,6 +173,8 @@ def make_change_map(
         What is known of the tile from before; without it the reference is fitted to the plan's.
     keeper
         Takes what is known of each window in the end.
+    rows
+        Which rows of windows, of `row_count`; all by default. What a row comes to does not depend on the others.
 
     Raises
     ------
@@ -169,7 +184,12 @@ def make_change_map(
         When what is known is of other forest than the watched.
     """
     engine = _Engine(plan, watched, reader, sink, params, progress, known, keeper)
-    return engine.run(threads or available_threads())
+    return engine.run(threads or available_threads(), range(row_count(plan.grid)) if rows is None else rows)
+
+
+def row_count(grid: Grid) -> int:
+    """Number of rows of windows that a grid is worked on in."""
+    return -(-grid.shape[0] // WINDOW_PX)
 
 
 @dataclass
@@ -184,6 +204,17 @@ class _Buffers:
     when: NDArray[np.int16]
     sums: NDArray[np.float32]
     brightness: NDArray[np.uint8]
+
+
+@dataclass
+class _RowOfClouds:
+    """A row of windows, and what is known so far of the false clouds over it: each scene adds to it in its turn."""
+
+    index: int
+    rows: ClassRows
+    needed_next: int
+    """First row of the classification that the next row of windows reads."""
+    memory: CloudMemory
 
 
 class _Engine:
@@ -208,14 +239,15 @@ class _Engine:
         self._lock = threading.Lock()
         self._tally = Tally()
 
-    def run(self, threads: int) -> Tally:
-        rows = _by_row(list(self._plan.grid.windows(WINDOW_PX)))
-        total, done = sum(map(len, rows)), 0
+    def run(self, threads: int, wanted: Sequence[int]) -> Tally:
+        every = _by_row(list(self._plan.grid.windows(WINDOW_PX)))
+        rows = [(index, every[index]) for index in wanted]
+        total, done = sum(len(row) for _, row in rows), 0
         with ThreadPoolExecutor(threads, thread_name_prefix="window") as pool:
             pending: list[Future[None]] = []
             try:
-                for row in rows:
-                    submitted = self._submit_row(pool, row)
+                for index, row in rows:
+                    submitted = self._submit_row(pool, index, row)
                     # The next row is in the queue before this one is awaited: no thread runs dry in between.
                     for future in pending:
                         future.result()
@@ -238,11 +270,21 @@ class _Engine:
         if self._progress is not None:
             self._progress(done, total)
 
-    def _submit_row(self, pool: ThreadPoolExecutor, row: list[tuple[int, Window]]) -> list[Future[None]]:
+    def _submit_row(
+        self, pool: ThreadPoolExecutor, row_index: int, row: list[tuple[int, Window]]
+    ) -> list[Future[None]]:
         masks = [self._watched.masks(window) for _, window in row]
         clear: list[Future[NDArray[np.uint8]]] = []
         if any(watched.any() for _, watched in masks):
-            clear = [pool.submit(self._clear_row, scene, row[0][1]) for scene in self._plan.scenes]
+            clouds = self._row_of_clouds(row_index, row[0][1])
+            # Remembered in turn, where anything is; else no scene waits for another, whose server may be slow.
+            in_turn = self._params.false_clouds is not None
+            for scene in self._plan.scenes:
+                clear.append(pool.submit(self._clear_row, scene, clouds, clear[-1] if in_turn and clear else None))
+            if not clear and self._keeper is not None:
+                self._keeper.keep_clouds(row_index, clouds.memory.listed(clouds.rows))
+        elif self._keeper is not None:
+            self._keeper.keep_clouds(row_index, CloudList.blank())
         return [
             pool.submit(self._window, index, window, forest, watched, clear)
             if watched.any()
@@ -250,17 +292,38 @@ class _Engine:
             for (index, window), (forest, watched) in zip(row, masks, strict=True)
         ]
 
-    def _clear_row(self, scene: Scene, window: Window) -> NDArray[np.uint8]:
-        """Where a scene is clear over a whole row of windows, packed to bits along its rows."""
-        size = self._plan.pixels_per_class
+    @property
+    def _class_m(self) -> float:
+        return self._plan.grid.pixel_m * self._plan.pixels_per_class
+
+    def _row_of_clouds(self, index: int, window: Window) -> _RowOfClouds:
+        size, params = self._plan.pixels_per_class, self._params
         height, width = (-(-side // size) for side in self._plan.grid.shape)
-        class_m = self._plan.grid.pixel_m * size
-        margin = -int(-self._params.clear.margin_m // class_m)
         top, bottom = window.row_off // size, -(-(window.row_off + window.height) // size)
-        first, last = max(0, top - margin), min(height, bottom + margin)
-        scl = self._stripes[scene.id].rows(self._reader, first, last, max(0, bottom - margin))
-        clear = np.empty((bottom - top, width), np.uint8)
-        kernels.clear_mask(scl, top - first, class_bits(CLEAR_CLASSES), class_bits(OBSCURING_CLASSES), margin, clear)
+        rows, after = (
+            ClassRows.around(*asked, height, self._class_m, params.clear, params.false_clouds)
+            for asked in ((top, bottom), (bottom, bottom + 1))
+        )
+        listed = CloudList.blank()
+        if self._known is not None and params.false_clouds is not None:
+            listed = self._known.recall_clouds(index)
+        return _RowOfClouds(index, rows, after.read[0], CloudMemory.of(listed, rows, width))
+
+    def _clear_row(
+        self, scene: Scene, row: _RowOfClouds, before: Future[NDArray[np.uint8]] | None
+    ) -> NDArray[np.uint8]:
+        """Where a scene is clear over a whole row of windows, packed to bits along its rows."""
+        params = self._params
+        scl = self._stripes[scene.id].rows(self._reader, *row.rows.read, row.needed_next)
+        isolated = isolated_clouds(scl, self._class_m, params.false_clouds) if params.false_clouds else None
+        if before is not None:
+            # Read side by side, remembered in turn. It was in the queue earlier, so that it is running or done.
+            before.result()
+        clear, row.memory = clear_pixels(
+            scl, isolated, row.rows, scene.day, row.memory, self._class_m, params.clear, params.false_clouds
+        )
+        if self._keeper is not None and scene is self._plan.scenes[-1]:
+            self._keeper.keep_clouds(row.index, row.memory.listed(row.rows, scene.day, params.false_clouds))
         return np.packbits(clear, axis=1)
 
     def _leave_window(self, index: int, window: Window) -> None:

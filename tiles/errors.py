@@ -12,8 +12,10 @@
     ├── NoSceneError              nothing to look at in the month
     ├── GridError                 scenes that do not lie on one grid
     ├── AreaError                 an area of interest or forest mask that cannot serve
+    ├── LayerError                a reference layer is absent, broken, or cannot be fetched or imported
     ├── StateError                what was kept of a tile is absent, damaged or made otherwise
     ├── DatasetError              a table of training data that does not fit
+    ├── RulesError                a rule of criteria or legal points that will not do
     ├── OutputError               the results cannot be written
     ├── LockedError               another process is at work there
     └── ClusterError              the cluster's scheduler or its workers cannot be had
@@ -93,12 +95,20 @@ class AreaError(SylvigieError):
     """An area of interest or a forest mask cannot serve."""
 
 
+class LayerError(SylvigieError):
+    """A reference layer is broken, or cannot be fetched, imported or read."""
+
+
 class StateError(SylvigieError):
     """What was kept of a tile is absent, damaged or made with other parameters."""
 
 
 class DatasetError(SylvigieError):
     """A table of training data, or of labels, cannot be read or does not fit what it should be."""
+
+
+class RulesError(SylvigieError):
+    """A rule of the criteria or legal points will not do, or its file cannot be read."""
 
 
 class OutputError(SylvigieError):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import email.utils
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import requests
@@ -66,3 +69,36 @@ def open_session(params: HttpParams) -> requests.Session:
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(max_retries=retry_of(params)))
     return session
+
+
+def asked_wait_s(headers: Mapping[str, str], now: Callable[[], dt.datetime]) -> float | None:
+    """Seconds that an answer asks to wait (RFC 9110, 10.2.3), by the server's own clock where it is told.
+
+    Parameters
+    ----------
+    headers
+        Of the answer, whatever their case.
+    now
+        Tells the time (UTC) where the server does not.
+
+    Returns
+    -------
+    float or None
+        None where it does not ask, or not in a way that is understood.
+    """
+    text = headers.get("Retry-After", "").strip()
+    if text.isdecimal():
+        return float(text)
+    until = _http_date(text)
+    if until is None:
+        return None
+    since = _http_date(headers.get("Date", "")) or now()
+    return max(0.0, (until - since).total_seconds())
+
+
+def _http_date(text: str) -> dt.datetime | None:
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment

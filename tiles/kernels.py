@@ -101,6 +101,31 @@ def _or_row(row: NDArray[np.uint8], into: NDArray[np.uint8]) -> None:
 
 
 @njit(cache=True, nogil=True)
+def add_differences(differences: NDArray[np.unsignedinteger], left: int, out: NDArray[np.unsignedinteger]) -> None:
+    """Undo TIFF's predictor of whole numbers (TIFF 6.0, section 14), along rows.
+
+    Parameters
+    ----------
+    differences : uint8 or uint16, shape (rows, more cols)
+        The first pixel of each row, then differences between neighbours, modulo what the type holds.
+    left
+        First column that is wanted.
+    out : shape (rows, cols), of the same dtype
+        Written: pixels from `left` on.
+    """
+    for row in range(out.shape[0]):
+        stored, pixels = differences[row], out[row]
+        total = np.uint32(0)
+        for col in range(left):
+            total += np.uint32(stored[col])
+        # One stretch of the row, indexed from zero.
+        wanted = stored[left:]
+        for col in range(pixels.size):
+            total += np.uint32(wanted[col])
+            pixels[col] = total
+
+
+@njit(cache=True, nogil=True)
 def _spread(coarse: NDArray[np.uint8], size: int, out: NDArray[np.uint8]) -> None:
     """Repeat each value over the pixels that it covers. Two is written out, being every Sentinel-2 scene's."""
     if size == 2:
@@ -1117,3 +1142,309 @@ def collect(values: NDArray[np.generic], runs: NDArray[np.int32], out: NDArray[n
         row, start, place = runs[run, 0], runs[run, 1], runs[run, 3]
         for index in range(runs[run, 2] - start):
             out[place + index] = values[row, start + index]
+
+
+@njit(cache=True, nogil=True)
+def _find_root(parent: NDArray[np.int32], node: int) -> int:
+    while parent[node] != node:
+        parent[node] = parent[parent[node]]
+        node = parent[node]
+    return node
+
+
+@njit(cache=True, nogil=True)
+def _flag_row(classes: NDArray[np.uint8], wanted: np.uint32, out: NDArray[np.uint8]) -> int:
+    """Mark the pixels of a set of classes, from `out[1]` on, and count the runs that they make. `out` ends in zeros."""
+    for col in range(classes.size):
+        out[col + 1] = np.uint8((wanted >> np.uint32(classes[col] & 31)) & np.uint32(1))
+    here, before, starts = out[1:], out[:-1], np.uint32(0)
+    for col in range(here.size):
+        starts += np.uint32(here[col] & (np.uint8(1) - before[col]))
+    return int(starts)
+
+
+@njit(cache=True, nogil=True)
+def _blob_runs(scl: NDArray[np.uint8], bits: np.uint32) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Runs (row, first column, end column, blob) of a set of classes, and each run's parent; 8-connected."""
+    rows, cols = scl.shape
+    flags = np.zeros(8 * ((cols + 16) // 8), np.uint8)
+    total = 0
+    for row in range(rows):
+        total += _flag_row(scl[row], bits, flags[: cols + 2])
+    runs, parent = np.empty((total, 4), np.int32), np.arange(total).astype(np.int32)
+    count, above = 0, 0
+    for row in range(rows):
+        first = count
+        if _flag_row(scl[row], bits, flags[: cols + 2]) > 0:
+            eights, place = flags.view(np.uint64), 0
+            while place < cols + 2:
+                # Most of a clear scene is none of these classes: eight pixels are passed at a time.
+                if place % 8 == 0 and eights[place // 8] == 0:
+                    place += 8
+                elif flags[place] == 0:
+                    place += 1
+                else:
+                    start = place
+                    while flags[place] != 0:
+                        place += 1
+                    runs[count, 0], runs[count, 1], runs[count, 2] = row, start - 1, place - 1
+                    count += 1
+        upper = above
+        for run in range(first, count):
+            while upper < first and runs[upper, 2] < runs[run, 1]:
+                upper += 1
+            other = upper
+            while other < first and runs[other, 1] <= runs[run, 2]:
+                one, two = _find_root(parent, run), _find_root(parent, other)
+                # The oldest run of a blob is its root: the same whatever the order of the unions.
+                parent[max(one, two)] = min(one, two)
+                other += 1
+        above = first
+    return runs, parent
+
+
+@njit(cache=True, nogil=True)
+def isolated_blobs(
+    scl: NDArray[np.uint8],
+    cloud_classes: int,
+    bright_classes: int,
+    spoiling_classes: int,
+    calm_classes: int,
+    max_extent: int,
+    ring: int,
+    min_cloud_share: float,
+    min_calm_share: float,
+) -> NDArray[np.int32]:
+    """Small blobs of cloud whose surroundings are clear.
+
+    Parameters
+    ----------
+    scl : uint8, shape (rows, cols)
+        Scene classification.
+    cloud_classes, bright_classes, spoiling_classes, calm_classes
+        Sets of classes, a bit each. Blobs are 8-connected pixels of the bright and the spoiling ones; a blob that
+        holds a spoiling one is never isolated. Cloud classes are bright too; calm ones are neither.
+    max_extent
+        Rows and columns that a blob may span.
+    ring
+        Pixels by which the box around a blob is grown to make its surroundings.
+    min_cloud_share, min_calm_share
+        Share of the blob that must be of the cloud classes, and of the rest of the grown box (as far as the array
+        goes) of the calm ones.
+
+    Returns
+    -------
+    int32, shape (runs, 4)
+        Row, first column, end column, and number of the blob from 0, of each run of the isolated blobs' pixels. A
+        blob that touches the array's edge is not isolated: what lies beyond is not known.
+    """
+    rows, cols = scl.shape
+    cloudy, bright = np.uint32(cloud_classes), np.uint32(bright_classes)
+    spoiling, calm = np.uint32(spoiling_classes), np.uint32(calm_classes)
+    runs, parent = _blob_runs(scl, bright | spoiling)
+    total, blobs = runs.shape[0], 0
+    for run in range(total):
+        if parent[run] == run:
+            runs[run, 3] = blobs
+            blobs += 1
+        else:
+            runs[run, 3] = runs[_find_root(parent, run), 3]
+    # First and last row, first and end column, pixels, pixels of cloud.
+    boxes = np.empty((blobs, 6), np.int32)
+    boxes[:, 0], boxes[:, 1], boxes[:, 2:] = rows, -1, 0
+    boxes[:, 2] = cols
+    sound = np.ones(blobs, np.bool_)
+    for run in range(total):
+        row, start, stop, blob = runs[run, 0], runs[run, 1], runs[run, 2], runs[run, 3]
+        box = boxes[blob]
+        box[0], box[1] = min(box[0], row), max(box[1], row)
+        box[2], box[3] = min(box[2], start), max(box[3], stop)
+        box[4] += stop - start
+        if box[1] - box[0] >= max_extent or box[3] - box[2] > max_extent:
+            sound[blob] = False
+        if not sound[blob]:
+            continue
+        for col in range(start, stop):
+            bit = np.uint32(scl[row, col] & 31)
+            box[5] += np.int32((cloudy >> bit) & np.uint32(1))
+            if (spoiling >> bit) & np.uint32(1):
+                sound[blob] = False
+    for blob in range(blobs):
+        box = boxes[blob]
+        if box[0] == 0 or box[2] == 0 or box[1] == rows - 1 or box[3] == cols or box[5] < min_cloud_share * box[4]:
+            sound[blob] = False
+        if not sound[blob]:
+            continue
+        left, right = max(0, box[2] - ring), min(cols, box[3] + ring)
+        around, calm_around = -box[4], 0
+        for row in range(max(0, box[0] - ring), min(rows, box[1] + 1 + ring)):
+            classes, seen = scl[row, left:right], np.uint32(0)
+            for col in range(classes.size):
+                seen += (calm >> np.uint32(classes[col] & 31)) & np.uint32(1)
+            calm_around += int(seen)
+            around += right - left
+        sound[blob] = calm_around >= min_calm_share * around
+    number, kept = 0, 0
+    numbers = np.full(blobs, -1, np.int32)
+    for run in range(total):
+        blob = runs[run, 3]
+        if sound[blob]:
+            if numbers[blob] < 0:
+                numbers[blob] = number
+                number += 1
+            runs[kept] = runs[run]
+            runs[kept, 3] = numbers[blob]
+            kept += 1
+    return runs[:kept].copy()
+
+
+@njit(cache=True, nogil=True)
+def _moved_on(
+    runs: NDArray[np.int32],
+    first_row: int,
+    day: int,
+    green: np.uint8,
+    max_gap_days: int,
+    reach: int,
+    ring: int,
+    scl: NDArray[np.uint8],
+    count: NDArray[np.uint8],
+    last_day: NDArray[np.int16],
+) -> int:
+    """Pixels that were remembered in one blob's place, further than `reach` from it, and are vegetation today."""
+    (rows, cols), last = scl.shape, runs.shape[0] - 1
+    top, bottom = max(0, runs[0, 0] - first_row - ring), min(rows, runs[last, 0] - first_row + 1 + ring)
+    left, right = max(0, runs[:, 1].min() - ring), min(cols, runs[:, 2].max() + ring)
+    if bottom <= top:
+        return 0
+    near = np.zeros((bottom - top, right - left), np.bool_)
+    height, width = near.shape
+    for run in range(runs.shape[0]):
+        row, start, stop = runs[run, 0] - first_row, runs[run, 1], runs[run, 2]
+        for other in range(max(top, row - reach), min(bottom, row + reach + 1)):
+            near[other - top, max(left, start - reach) - left : min(right, stop + reach) - left] = True
+    reached = near.copy()
+    stack, size, moved = np.empty(near.size, np.int32), 0, 0
+    for place in range(near.size):
+        if near[place // width, place % width]:
+            stack[size] = place
+            size += 1
+    while size > 0:
+        size -= 1
+        row, col = stack[size] // width, stack[size] % width
+        for other in range(max(0, row - 1), min(height, row + 2)):
+            for beside in range(max(0, col - 1), min(width, col + 2)):
+                known = count[top + other, left + beside] > 0
+                recent = day - last_day[top + other, left + beside] <= max_gap_days
+                if known and recent and not reached[other, beside]:
+                    reached[other, beside] = True
+                    stack[size] = other * width + beside
+                    size += 1
+                    moved += int(scl[top + other, left + beside] == green)
+    return moved
+
+
+@njit(cache=True, nogil=True)
+def _by_blob(runs: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Runs blob after blob, rows in order, and where each blob's begin; one place more than blobs."""
+    blobs = 0
+    for run in range(runs.shape[0]):
+        blobs = max(blobs, runs[run, 3] + 1)
+    first = np.zeros(blobs + 1, np.int64)
+    for run in range(runs.shape[0]):
+        first[runs[run, 3] + 1] += 1
+    first = np.cumsum(first)
+    place, ordered = first.copy(), np.empty_like(runs)
+    for run in range(runs.shape[0]):
+        ordered[place[runs[run, 3]]] = runs[run]
+        place[runs[run, 3]] += 1
+    return ordered, first
+
+
+@njit(cache=True, nogil=True)
+def free_persistent_clouds(
+    runs: NDArray[np.int32],
+    first_row: int,
+    day: int,
+    vegetation: int,
+    bare: int,
+    looks: int,
+    max_gap_days: int,
+    reach: int,
+    ring: int,
+    min_persistent_share: float,
+    scl: NDArray[np.uint8],
+    count: NDArray[np.uint8],
+    last_day: NDArray[np.int16],
+) -> None:
+    """Read as bare ground the isolated clouds that were there before, and remember those of this date.
+
+    Parameters
+    ----------
+    runs : int32, shape (runs, 4)
+        As from `isolated_blobs`.
+    first_row
+        Row of the runs that is row 0 of the arrays below; runs outside of these are passed over.
+    day
+        The date, as days since any epoch, above 0.
+    vegetation, bare
+        The class that shows that the ground is not bare, and the one that is written.
+    looks
+        Dates, this one among them, on which a pixel must have been in an isolated blob to be persistent.
+    max_gap_days
+        Days between two such dates after which counting begins anew.
+    reach
+        Pixels around a persistent one (a square) whose part in this date's blob counts as persistent too.
+    ring
+        Pixels by which the box around a blob is grown, to look for what was remembered in its place: pixels that
+        touch it, or each other, further than `reach` from it.
+    min_persistent_share
+        Share of a blob's pixels that must be so, for all of it to be read as bare. Of pixels that were remembered in
+        its place, and are vegetation today, there may be the rest of this share, relative to the blob's.
+    scl : uint8, shape (rows, cols)
+        Read and written: the date's scene classification.
+    count : uint8, shape (rows, cols)
+        Read and written: dates on which a pixel was in an isolated blob, none of them followed by vegetation.
+    last_day : int16, shape (rows, cols)
+        Read and written: the last of these dates, 0 where there is none.
+    """
+    (rows, cols), green, today = scl.shape, np.uint8(vegetation), np.int16(day)
+    runs, first = _by_blob(runs)
+    blobs = first.size - 1
+    moved = np.zeros(blobs, np.int64)
+    for blob in range(blobs):
+        own = runs[first[blob] : first[blob + 1]]
+        moved[blob] = _moved_on(own, first_row, day, green, max_gap_days, reach, ring, scl, count, last_day)
+    for row in range(rows):
+        classes, counted, days = scl[row], count[row], last_day[row]
+        for col in range(cols):
+            counted[col] = np.uint8(0) if classes[col] == green else counted[col]
+        for col in range(cols):
+            days[col] = np.int16(0) if counted[col] == np.uint8(0) else days[col]
+    for run in range(runs.shape[0]):
+        row = runs[run, 0] - first_row
+        if 0 <= row < rows:
+            for col in range(runs[run, 1], runs[run, 2]):
+                gap = day - last_day[row, col]
+                if count[row, col] == 0 or gap > max_gap_days:
+                    count[row, col] = 1
+                elif gap > 0 and count[row, col] < 255:
+                    # Two scenes of one day are one look: they show the same cloud.
+                    count[row, col] += 1
+                last_day[row, col] = today
+    pixels, persistent = np.zeros(blobs, np.int32), np.zeros(blobs, np.int32)
+    for run in range(runs.shape[0]):
+        row, blob = runs[run, 0] - first_row, runs[run, 3]
+        if 0 <= row < rows:
+            for col in range(runs[run, 1], runs[run, 2]):
+                near = False
+                for other in range(max(0, row - reach), min(rows, row + reach + 1)):
+                    for beside in range(max(0, col - reach), min(cols, col + reach + 1)):
+                        near |= count[other, beside] >= looks and last_day[other, beside] == today
+                pixels[blob] += 1
+                persistent[blob] += np.int32(near)
+    for run in range(runs.shape[0]):
+        row, blob = runs[run, 0] - first_row, runs[run, 3]
+        enough = persistent[blob] > 0 and persistent[blob] >= min_persistent_share * pixels[blob]
+        if 0 <= row < rows and enough and moved[blob] <= (1.0 - min_persistent_share) * pixels[blob]:
+            scl[row, runs[run, 1] : runs[run, 2]] = bare

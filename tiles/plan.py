@@ -25,7 +25,10 @@ def first_month_needed(month: Month, params: ChangeParams) -> Month:
 
 
 def clearest(scenes: Sequence[Scene], per_month: int) -> list[Scene]:
-    """The least clouded scenes of each calendar month, oldest first; those of unknown cloud are kept beside.
+    """The scenes of each calendar month that see most of the tile clearly, oldest first.
+
+    What counts is clear ground, not the share of cloud: the edge of a swath may be without any and show a tenth of the
+    tile. Scenes of unknown cloud are kept beside; of unknown ground, all of the tile is taken for seen.
 
     Parameters
     ----------
@@ -39,10 +42,20 @@ def clearest(scenes: Sequence[Scene], per_month: int) -> list[Scene]:
         months.setdefault((scene.day.year, scene.day.month), []).append(scene)
     kept: list[Scene] = []
     for group in months.values():
-        known = [(scene.cloud_share, scene.acquired, scene.id) for scene in group if scene.cloud_share is not None]
+        known = [(-clear, scene.acquired, scene.id) for scene in group if (clear := _clear_share(scene)) is not None]
         chosen = {name for _, _, name in sorted(known)[:per_month]}
-        kept += [scene for scene in group if scene.cloud_share is None or scene.id in chosen]
+        kept += [scene for scene in group if _clear_share(scene) is None or scene.id in chosen]
     return sorted(kept, key=lambda scene: (scene.acquired, scene.id))
+
+
+def _clear_share(scene: Scene) -> float | None:
+    """Share of the tile that a pass shows without cloud, all its products together; None where that is not told."""
+    clear = 0.0
+    for product in scene.members:
+        if product.cloud_share is None:
+            return None
+        clear += (1.0 if product.seen_share is None else product.seen_share) * (1 - product.cloud_share)
+    return min(clear, 1.0)
 
 
 def plan_tile(

@@ -19,6 +19,7 @@ from rasterio.windows import Window
 
 from tiles.access import Access, OpenAccess
 from tiles.bucket_raster import BucketRaster
+from tiles.deflated import DeflatedBlocks
 from tiles.errors import SceneReadError
 from tiles.grid import Grid
 from tiles.remote import HostGate, RemoteError, RetryPolicy
@@ -110,6 +111,11 @@ class _DiskRaster:
     def __init__(self, path: str) -> None:
         self._path = path
         self._dataset = rasterio.open(path)
+        self._blocks = DeflatedBlocks.of(Path(path), self._dataset)
+
+    def read(self, window: Window, out: NDArray[Any]) -> int | None:
+        """Read a window without GDAL, where that can be done; see `tiles.deflated.DeflatedBlocks.read`."""
+        return self._blocks.read(window, out) if self._blocks is not None else None
 
     def do(self, act: Callable[[DatasetReader], _T]) -> _T:
         return act(self._dataset)
@@ -184,16 +190,19 @@ class RasterioReader:
             after the policy's attempts (it is then transient).
         """
 
-        def read(dataset: DatasetReader) -> DatasetReader:
+        def read(dataset: DatasetReader) -> int:
             if np.dtype(dataset.dtypes[0]) != out.dtype:
                 raise SceneReadError(scene.id, f"its {band} raster is {dataset.dtypes[0]}, not {out.dtype}")
-            dataset.read(1, window=window, out=out)
-            return dataset
+            raster = self._raster(scene.hrefs[band])
+            stored = raster.read(window, out) if isinstance(raster, _DiskRaster) else None
+            if stored is None:
+                dataset.read(1, window=window, out=out)
+                stored = _stored_bytes(dataset, window)
+            if stored == 0 and dataset.driver.startswith("JP2"):
+                stored = _share_of_blocks(dataset, window, raster.size_bytes)
+            return stored
 
-        dataset = self._with(scene, band, "is damaged or cut short", read)
-        stored = _stored_bytes(dataset, window)
-        if stored == 0 and dataset.driver.startswith("JP2"):
-            stored = _share_of_blocks(dataset, window, self._raster(scene.hrefs[band]).size_bytes)
+        stored = self._with(scene, band, "is damaged or cut short", read)
         with self._lock:
             self._bytes += stored
 

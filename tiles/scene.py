@@ -58,7 +58,9 @@ class Scene:
     footprint
         Ground that holds data, in degrees (longitude, latitude), where the catalogue tells it.
     cloud_share
-        Cloud over the tile, 0 to 1, as far as the catalogue tells.
+        Cloud over what was seen of the tile, 0 to 1, as far as the catalogue tells.
+    seen_share
+        Share of the tile's ground that holds data, 0 to 1, as far as the catalogue tells.
     parts
         Further products of the pass, in order of preference: each is read where those before it have no data.
         They have no parts of their own.
@@ -79,6 +81,7 @@ class Scene:
     generated: dt.datetime | None = None
     footprint: BaseGeometry | None = field(default=None, repr=False)
     cloud_share: float | None = None
+    seen_share: float | None = None
     parts: tuple[Scene, ...] = ()
     alternatives: tuple[Scene, ...] = ()
     offset_evidence: str | None = None

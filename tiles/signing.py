@@ -25,6 +25,7 @@ import requests
 from tiles.access import OpenAccess
 from tiles.errors import AccessError
 from tiles.http import HttpParams, open_session
+from tiles.placing import put_file
 
 PLANETARY_COMPUTER_TOKENS = "https://planetarycomputer.microsoft.com/api/sas/v1/token"
 """Where Planetary Computer gives signatures: ``/{account}/{container}`` (its SAS API)."""
@@ -291,7 +292,7 @@ class _PrivateFile:
                 handle, beside = tempfile.mkstemp(dir=path.parent)  # mode 0600
                 with os.fdopen(handle, "w", encoding="utf-8") as file:
                     file.write(text)
-                Path(beside).replace(path)
+                put_file(Path(beside), path)
                 self._text = text
             return path
 

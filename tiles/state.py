@@ -19,6 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tiles.errors import OutputError, StateError
+from tiles.false_cloud import CloudList
 from tiles.monitor import PixelMemory
 from tiles.reference import CodedReference
 
@@ -42,7 +43,13 @@ _SUSPICION_SCHEMA = pa.schema(
 )
 """What pixels with an open suspicion have beside: one in some dozens."""
 
+_CLOUDS_SCHEMA = pa.schema([("pixel", pa.int32()), ("count", pa.uint8()), ("last_day", pa.int16())])
+"""What is known of false clouds, a batch for each row of windows: of few pixels anything."""
+
 REFERENCE_FILE, MEMORY_FILE, SUSPICION_FILE = "reference.arrow", "memory.arrow", "suspicions.arrow"
+CLOUDS_FILE = "clouds.arrow"
+MONTHLY_FILES = (MEMORY_FILE, SUSPICION_FILE, CLOUDS_FILE)
+"""What each month has of its own."""
 
 
 def _reference_schema(terms: int) -> pa.Schema:
@@ -58,6 +65,10 @@ class Keeper(Protocol):
         """Take a window, by its place in `Grid.windows`; every window once, in any order, from any thread."""
         ...
 
+    def keep_clouds(self, row: int, clouds: CloudList) -> None:
+        """Take what is known of false clouds over a row of windows, by its place; every row once, as `keep`."""
+        ...
+
 
 class Known(Protocol):
     """Where the engine finds what was known of a window before the month."""
@@ -71,6 +82,62 @@ class Known(Protocol):
             When the window is known with another number of forest pixels.
         """
         ...
+
+    def recall_clouds(self, row: int) -> CloudList:
+        """What is known of false clouds over a row of windows."""
+        ...
+
+
+Batches = Mapping[str, Sequence[NDArray[Any]]]
+"""Columns of a window, or of a row of them, by the file that they go to."""
+
+
+def _window_batches(reference: CodedReference, memory: PixelMemory, with_reference: bool) -> Batches:
+    """What is kept of a window: copies, since the engine uses its arrays again while they wait for their turn."""
+    open_ones = np.flatnonzero(memory.n_low)
+    batches: dict[str, Sequence[NDArray[Any]]] = {
+        MEMORY_FILE: [column.copy() for column in (memory.last_intact, memory.n_before, memory.brightness)],
+        SUSPICION_FILE: [
+            open_ones.astype(np.int32),
+            *(memory.counts[row, open_ones] for row in (0, 1, 3, 4)),
+            memory.first_low[open_ones],
+            *(total[open_ones] for total in memory.sums),
+        ],
+    }
+    if with_reference:
+        batches[REFERENCE_FILE] = [
+            column.copy() for column in (*reference.coefficients, reference.lowest, reference.count)
+        ]
+    return batches
+
+
+def _cloud_batch(clouds: CloudList) -> Batches:
+    return {CLOUDS_FILE: [column.copy() for column in (clouds.pixel, clouds.count, clouds.last_day)]}
+
+
+class StateList:
+    """Collects what a `StateWriter` elsewhere is to write, where a part of a tile is worked out for another process.
+
+    Parameters
+    ----------
+    with_reference
+        Whether the reference is new.
+    """
+
+    def __init__(self, with_reference: bool) -> None:
+        self._with_reference, self._lock = with_reference, threading.Lock()
+        self.batches: list[tuple[int, Batches]] = []
+
+    def keep(self, index: int, reference: CodedReference, memory: PixelMemory) -> None:
+        """Take a window; see `Keeper.keep`."""
+        kept = index, _window_batches(reference, memory, self._with_reference)
+        with self._lock:
+            self.batches.append(kept)
+
+    def keep_clouds(self, row: int, clouds: CloudList) -> None:
+        """Take a row of windows; see `Keeper.keep_clouds`."""
+        with self._lock:
+            self.batches.append((row, _cloud_batch(clouds)))
 
 
 class _OrderedFile:
@@ -120,7 +187,7 @@ class StateWriter:
     _files: dict[str, _OrderedFile] = field(default_factory=dict, repr=False)
 
     def __enter__(self) -> Self:
-        schemas = {MEMORY_FILE: _MEMORY_SCHEMA, SUSPICION_FILE: _SUSPICION_SCHEMA}
+        schemas = {MEMORY_FILE: _MEMORY_SCHEMA, SUSPICION_FILE: _SUSPICION_SCHEMA, CLOUDS_FILE: _CLOUDS_SCHEMA}
         if self.terms is not None:
             schemas[REFERENCE_FILE] = _reference_schema(self.terms)
         try:
@@ -132,23 +199,17 @@ class StateWriter:
 
     def keep(self, index: int, reference: CodedReference, memory: PixelMemory) -> None:
         """Take a window; see `Keeper.keep`."""
-        open_ones = np.flatnonzero(memory.n_low)
-        batches: dict[str, tuple[NDArray[Any], ...]] = {
-            MEMORY_FILE: (memory.last_intact, memory.n_before, memory.brightness),
-            SUSPICION_FILE: (
-                open_ones.astype(np.int32),
-                *(memory.counts[row, open_ones] for row in (0, 1, 3, 4)),
-                memory.first_low[open_ones],
-                *(total[open_ones] for total in memory.sums),
-            ),
-        }
-        if self.terms is not None:
-            batches[REFERENCE_FILE] = (*reference.coefficients, reference.lowest, reference.count)
-        # The engine uses its arrays again: what waits for its turn has to be a copy.
-        copies = {name: [column.copy() for column in columns] for name, columns in batches.items()}
+        self.put(index, _window_batches(reference, memory, self.terms is not None))
+
+    def keep_clouds(self, row: int, clouds: CloudList) -> None:
+        """Take a row of windows; see `Keeper.keep_clouds`."""
+        self.put(row, _cloud_batch(clouds))
+
+    def put(self, index: int, batches: Batches) -> None:
+        """Take what a `StateList` has collected of a window, or of a row of them."""
         try:
             with self._lock:
-                for name, columns in copies.items():
+                for name, columns in batches.items():
                     self._files[name].put(index, columns)
         except OSError as error:
             raise self._refusal(error) from error
@@ -179,9 +240,9 @@ class StateReader:
     Parameters
     ----------
     reference, memory
-        The folders that hold `REFERENCE_FILE`, and `MEMORY_FILE` with `SUSPICION_FILE`.
+        The folders that hold `REFERENCE_FILE`, and `MONTHLY_FILES`.
     checksums
-        CRC-32 that each file is to have.
+        CRC-32 that each file is to have; not looked at where None, by who is told that it was.
 
     Raises
     ------
@@ -189,15 +250,12 @@ class StateReader:
         When a file is absent, damaged or not what was written.
     """
 
-    def __init__(self, reference: Path, memory: Path, checksums: Mapping[str, int]) -> None:
-        self._paths = {
-            REFERENCE_FILE: reference / REFERENCE_FILE,
-            MEMORY_FILE: memory / MEMORY_FILE,
-            SUSPICION_FILE: memory / SUSPICION_FILE,
-        }
+    def __init__(self, reference: Path, memory: Path, checksums: Mapping[str, int] | None) -> None:
+        self.folders = reference, memory
+        self._paths = {REFERENCE_FILE: reference / REFERENCE_FILE, **{name: memory / name for name in MONTHLY_FILES}}
         self._local = threading.local()
         for name, path in self._paths.items():
-            if checksums.get(name) != checksum(path):
+            if checksums is not None and checksums.get(name) != checksum(path):
                 raise StateError(
                     f"{path} is not as it was written: take that month back from a backup, or build it anew."
                 )
@@ -222,6 +280,10 @@ class StateReader:
         memory.first_low[pixel] = suspicion["first_low"]
         memory.sums[0, pixel], memory.sums[1, pixel] = suspicion["expected"], suspicion["observed"]
         return CodedReference(np.stack(coefficients), lowest, count)
+
+    def recall_clouds(self, row: int) -> CloudList:
+        """What is known of false clouds over a row of windows; see `Known.recall_clouds`."""
+        return CloudList(*self._columns(CLOUDS_FILE, row))
 
     def _columns(self, name: str, index: int) -> list[NDArray[Any]]:
         try:

@@ -1,4 +1,4 @@
-"""Names of tiles: their form, and the table of those over metropolitan France."""
+"""Names of tiles: their form, the table of those over metropolitan France, and the ground that a name stands for."""
 
 from __future__ import annotations
 
@@ -6,12 +6,26 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+from pyproj import Transformer
+
 from tiles.errors import InvalidParameterError
 
 # Zone, latitude band, then column and row of the 100 km square; letters I and O are not used.
 _FORM = re.compile(r"(0[1-9]|[1-5][0-9]|60)([C-HJ-NP-X])([A-HJ-NP-Z])([A-HJ-NP-V])")
 # Column letters start anew every third zone (MGRS, NGA.STND.0037).
 _COLUMNS = {1: "ABCDEFGH", 2: "JKLMNPQR", 0: "STUVWXYZ"}
+# Row letters start anew every 2,000 km; those of even zones lie 500 km further south.
+_ROWS = "ABCDEFGHJKLMNPQRSTUV"
+_BANDS = "CDEFGHJKLMNPQRSTUVWX"
+
+_SQUARE_M, _ROWS_M = 100_000, 2_000_000
+_KM_PER_DEGREE = 110.9
+"""Along a meridian of UTM: enough to tell which of the row's squares, 2,000 km apart, is meant."""
+
+_FURTHER_M, _BEFORE_M = 12_000, 2_000
+"""How far ground is asked for beyond a square: tiles are 109.8 km wide, the ten kilometres more towards east and south,
+and begin up to 60 m before their square; the rest is margin."""
 
 _FRANCE = """
 29U QP
@@ -32,6 +46,39 @@ TILES_OF_FRANCE: tuple[str, ...] = tuple(
 def utm_zone(tile: str) -> int:
     """UTM zone of a tile: ``31TFJ`` is in 31."""
     return int(tile[:2])
+
+
+def tile_bbox(tile: str) -> tuple[float, float, float, float]:
+    """Ground of a tile with some kilometres of margin: west, south, east, north in degrees.
+
+    From its name alone: the 100 km square of MGRS, and the ten kilometres by which Sentinel-2's tiles reach further
+    east and south (Sentinel-2 Products Specification Document). Where the ground lies over the antimeridian, west is
+    larger than east, as STAC has it.
+
+    Raises
+    ------
+    InvalidParameterError
+        When the name is none.
+    """
+    _checked([tile], f"tile {tile}", "a name is such as 31TFJ")
+    zone, band, column, row = utm_zone(tile), tile[2], tile[3], tile[4]
+    west_m = (_COLUMNS[zone % 3].index(column) + 1) * _SQUARE_M
+    above_m = (_ROWS.index(row) - (5 if zone % 2 == 0 else 0)) * _SQUARE_M
+    is_north = band >= "N"
+    latitude = 8 * _BANDS.index(band) - (74 if band == "X" else 76)
+    # Of the squares with these letters, that in the latitude band; southern northings count down from 10,000 km.
+    middle_m = latitude * _KM_PER_DEGREE * 1000 + (0 if is_north else 10_000_000)
+    south_m = above_m + _ROWS_M * round((middle_m - above_m - _SQUARE_M / 2) / _ROWS_M)
+    xs = np.linspace(west_m - _BEFORE_M, west_m + _SQUARE_M + _FURTHER_M, 20)
+    ys = np.linspace(south_m - _FURTHER_M, south_m + _SQUARE_M + _BEFORE_M, 20)
+    # Edges bulge in degrees: their corners alone would cut some off.
+    grid = np.meshgrid(xs, ys)
+    to_degrees = Transformer.from_crs((32600 if is_north else 32700) + zone, 4326, always_xy=True)
+    longitude, latitudes = to_degrees.transform(*grid)
+    if np.ptp(longitude) > 180:
+        longitude = np.where(longitude < 0, longitude + 360, longitude)
+    west, east = float(longitude.min()), float(longitude.max())
+    return west, float(latitudes.min()), east - 360 if east > 180 else east, float(latitudes.max())
 
 
 def is_tile_name(text: str) -> bool:

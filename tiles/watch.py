@@ -157,6 +157,24 @@ class WatchedPixels:
         return self._on_grid
 
 
+def mask_profile(grid: Grid) -> dict[str, Any]:
+    """How a mask of a grid is written, for `rasterio.open`."""
+    rows, cols = grid.shape
+    return {
+        "driver": "GTiff",
+        "width": cols,
+        "height": rows,
+        "count": 1,
+        "dtype": "uint8",
+        "crs": grid.crs,
+        "transform": grid.transform,
+        "tiled": True,
+        "blockxsize": _BLOCK_PX,
+        "blockysize": _BLOCK_PX,
+        "compress": "DEFLATE",
+    }
+
+
 def write_forest(watched: WatchedPixels, grid: Grid, path: Path) -> None:
     """Write which pixels of a grid are watched, as a raster of bits that can be opened as a forest mask again.
 
@@ -165,24 +183,9 @@ def write_forest(watched: WatchedPixels, grid: Grid, path: Path) -> None:
     OutputError
         When the disk does not take it.
     """
-    rows, cols = grid.shape
-    profile: dict[str, Any] = {
-        "driver": "GTiff",
-        "width": cols,
-        "height": rows,
-        "count": 1,
-        "dtype": "uint8",
-        "nbits": 1,
-        "crs": grid.crs,
-        "transform": grid.transform,
-        "tiled": True,
-        "blockxsize": _BLOCK_PX,
-        "blockysize": _BLOCK_PX,
-        "compress": "DEFLATE",
-    }
     try:
         written = 0
-        with rasterio.open(path, "w", **profile) as raster:
+        with rasterio.open(path, "w", **mask_profile(grid), nbits=1) as raster:
             for window in grid.windows(_BLOCK_PX):
                 forest = watched.masks(window)[1].astype(np.uint8)
                 written = zlib.crc32(forest.tobytes(), written)

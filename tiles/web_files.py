@@ -9,7 +9,6 @@ checked (status, range, length) and made again by a `RetryPolicy`. No message ho
 from __future__ import annotations
 
 import datetime as dt
-import email.utils
 import importlib.util
 import logging
 import random
@@ -29,6 +28,7 @@ import httpx
 
 from tiles.access import Access, OpenAccess
 from tiles.errors import SylvigieError
+from tiles.http import asked_wait_s
 from tiles.remote import HostGate, HostHeldError, RemoteError, RetryPolicy
 
 _T = TypeVar("_T")
@@ -413,7 +413,7 @@ class WebFiles:
     def _refusal(self, response: httpx.Response) -> _TroubleError:
         status = response.status_code
         said = f"{status} {response.reason_phrase}".strip()
-        retry_after_s = self._retry_after_s(response)
+        retry_after_s = asked_wait_s(response.headers, self._today)
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             return _TroubleError(_Kind.DENIED, said, response.url)
         if status == HTTPStatus.TOO_MANY_REQUESTS or (status >= 500 and retry_after_s is not None):
@@ -422,17 +422,6 @@ class WebFiles:
             return _TroubleError(_Kind.PASSING, said, response.url)
         self.gate.note(response.url.netloc.decode("ascii"), went_well=True)  # the host is there, the file is not
         return _TroubleError(_Kind.FINAL, said, response.url, transient=False)
-
-    def _retry_after_s(self, response: httpx.Response) -> float | None:
-        """Seconds that an answer asks to wait (RFC 9110, 10.2.3), by the server's own clock where it is told."""
-        text = response.headers.get("Retry-After", "").strip()
-        if text.isdecimal():
-            return float(text)
-        until = _http_date(text)
-        if until is None:
-            return None
-        now = _http_date(response.headers.get("Date", "")) or self._today()
-        return max(0.0, (until - now).total_seconds())
 
     def _count(self, requests: int = 0, retries: int = 0, received: int = 0) -> None:
         with self._lock:
@@ -526,11 +515,3 @@ def _said_of(error: httpx.HTTPError) -> str:
 def _size_told(response: httpx.Response) -> int | None:
     match = re.fullmatch(r"bytes \*/(\d+)", response.headers.get("Content-Range", ""))
     return None if match is None else int(match[1])
-
-
-def _http_date(text: str) -> dt.datetime | None:
-    try:
-        moment = email.utils.parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment

@@ -8,7 +8,7 @@ from pathlib import Path
 import pydantic
 import pytest
 
-from api.settings import PREFIX, Settings, load_settings
+from api.settings import PREFIX, Settings, data_folder, load_settings
 from tiles.catalog import ARCHIVES, Credentials
 from tiles.errors import InvalidParameterError
 
@@ -39,15 +39,17 @@ def test_without_an_environment_all_is_ready_for_an_open_archive() -> None:
     settings = load_settings()
     assert settings.catalogue in ARCHIVES
     assert settings.credentials() == Credentials()
-    assert (settings.forest_mask, settings.threads) == (None, None)
+    assert (settings.forest_mask, settings.threads, settings.false_clouds) == (None, None, False)
 
 
 def test_values_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     values = {"SYLVIGIE_CATALOGUE": "cdse", "SYLVIGIE_DATA_DIR": "/srv/sylvigie", "SYLVIGIE_THREADS": "3"}
+    monkeypatch.setenv("SYLVIGIE_FALSE_CLOUDS", "true")
     _set(monkeypatch, values | {"SYLVIGIE_FOREST_MASK": "/srv/forest.gpkg", "SYLVIGIE_MAX_REQUESTS_PER_HOST": "2"})
     settings = load_settings()
     assert (settings.catalogue, settings.data_dir, settings.threads) == ("cdse", Path("/srv/sylvigie"), 3)
     assert (settings.forest_mask, settings.max_requests_per_host) == (Path("/srv/forest.gpkg"), 2)
+    assert settings.false_clouds
 
 
 def test_an_empty_variable_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,3 +96,11 @@ def test_what_will_not_do_is_one_sentence_without_the_secret(
 def test_settings_do_not_change() -> None:
     with pytest.raises(pydantic.ValidationError):
         load_settings().threads = 4
+
+
+def test_a_data_directory_at_home_is_the_same_for_all_commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SYLVIGIE_DATA_DIR", "~/forests")
+    assert data_folder(None) == tmp_path / "forests"
+    assert data_folder(Path("~/other")) == tmp_path / "other"
+    assert data_folder(tmp_path / "third") == tmp_path / "third"

@@ -67,6 +67,8 @@ FIELDS = [
     "watercourse_m",
     "burnt_ha",
     "storm_ha",
+    "fires",
+    "storms",
     "property_ha",
     "review",
     "scenes_before",

@@ -83,6 +83,8 @@ STILL_TO_COME = [
     "watercourse_m",
     "burnt_ha",
     "storm_ha",
+    "fires",
+    "storms",
     "property_ha",
     "model_version",
     "rules_version",

@@ -269,8 +269,12 @@ def test_another_schema_is_refused(tmp_path: Path) -> None:
     record.write_text(record.read_text().replace('"schema": 1', '"schema": 2'))
     with pytest.raises(StateError, match="schema 2, not 1"):
         store.months()
-    record.write_text("{")
-    with pytest.raises(StateError, match="cannot be read"):
+    for text in ("{", "[]"):
+        record.write_text(text)
+        with pytest.raises(StateError, match="cannot be read"):
+            store.months()
+    record.write_text('{"schema": 1, "tiles": {}}')
+    with pytest.raises(StateError, match=r"damaged \(before, checksums, identity absent\): restore"):
         store.months()
 
 

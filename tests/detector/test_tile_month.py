@@ -25,12 +25,15 @@ from detector.pipeline import ScanParams
 from detector.ports import TileJob, TileOutcome, TileStatus
 from detector.tile_month import LATE_MONTHS, build_reference, work_tile
 from detector.tile_store import FOREST_FILE, PATCHES_FILE, RECORD_FILE, TileMonth, TileStore
+from scripts.archive_writer import twice_as_coarse
 from tests.fakes.archive import (
     DAYS,
     FOREST,
+    TRANSFORM,
     blank,
     copy_scene,
     cut_short,
+    edit_item,
     folder_of,
     item_id,
     outline,
@@ -38,8 +41,9 @@ from tests.fakes.archive import (
     write_raster,
 )
 from tiles.change import PixelState
-from tiles.engine import ChangeParams
-from tiles.errors import OutputError, StateError
+from tiles.engine import ChangeParams, Tally, TilePlan, make_change_map
+from tiles.errors import OutputError, SceneReadError, StateError
+from tiles.false_cloud import FalseCloudParams
 from tiles.monitor import MonitorParams
 from tiles.month import Month
 from tiles.reader import RasterioReader
@@ -56,7 +60,7 @@ FELLED = int(FOREST.mask().sum())
 
 
 def _job(archive: Path, data: Path, month: Month, **changes: Any) -> TileJob:
-    job = TileJob(TILE, month, data, str(archive), None, PARAMS, threads=2)
+    job = TileJob(tile=TILE, month=month, data_dir=data, catalogue=str(archive), params=PARAMS, threads=2)
     return dataclasses.replace(job, **changes)
 
 
@@ -254,27 +258,160 @@ def test_a_month_whose_ground_was_replaced_is_out_of_date(after: Callable[..., P
 
 @pytest.mark.parametrize("band", list(Band))
 def test_a_damaged_scene_is_named_and_read_once_it_is_mended(
-    after: Callable[..., Path], small_archive: Path, band: Band
+    after: Callable[..., Path], small_archive: Path, read_days: list[dt.date], band: Band
 ) -> None:
     path = folder_of(small_archive, _days(JUNE)[1]) / f"{band}.tif"
     whole, damaged = path.read_bytes(), item_id(_days(JUNE)[1])
     cut_short(path)
     data = after(MAY, "damaged")
     before = _kept(data)
-    for _ in range(2):
-        june = _run(small_archive, data, JUNE)
-        assert june.status is TileStatus.INCOMPLETE
-        assert damaged in (june.message or "")
-        assert [left.id for left in june.scenes_skipped] == [damaged]
-        assert june.scenes_read == (item_id(_days(JUNE)[0]),)
+    june = _run(small_archive, data, JUNE)
+    assert june.status is TileStatus.INCOMPLETE
+    assert damaged in (june.message or "")
+    assert [left.id for left in june.scenes_skipped] == [damaged]
+    assert june.scenes_read == (item_id(_days(JUNE)[0]),)
     kept = _kept(data)
     assert {name: kept[name] for name in before} == before
+    read_days.clear()
+    again = _run(small_archive, data, JUNE)
+    # It is named again and looked at again, but nothing is worked out for it.
+    assert (again.status, again.message, again.scenes_skipped) == (june.status, june.message, june.scenes_skipped)
+    assert set(read_days) <= {_days(JUNE)[1]}
+    assert _kept(data) == kept
     july = _run(small_archive, data, JULY)
-    assert (july.status, july.redone_months) == (TileStatus.INCOMPLETE, ("2019-06",))
+    assert (july.status, july.redone_months) == (TileStatus.INCOMPLETE, ())
+    assert [left.id for left in july.scenes_skipped] == [damaged]
+    assert damaged in (_run(small_archive, data, JULY).message or "")
     path.write_bytes(whole)
     mended = _run(small_archive, data, JULY)
     assert (mended.status, mended.redone_months) == (TileStatus.DONE, ("2019-06", "2019-07"))
     assert _kept(data) == _kept(after(JULY))
+
+
+@pytest.fixture
+def readings(monkeypatch: pytest.MonkeyPatch) -> list[Month]:
+    """Months that are read, as often as they are."""
+    months: list[Month] = []
+    make = make_change_map
+
+    def counted(plan: TilePlan, *args: Any, **kwargs: Any) -> Tally:
+        months.append(plan.month)
+        return make(plan, *args, **kwargs)
+
+    monkeypatch.setattr(tile_month, "make_change_map", counted)
+    return months
+
+
+def test_a_month_with_many_scenes_cut_short_is_read_twice(
+    after: Callable[[Month], Path], small_archive: Path, readings: list[Month]
+) -> None:
+    data = after(MAY)
+    for day, band in zip([*_days(JUNE)[1:], *_days(JULY)], ["nir", "red", "scl"], strict=False):
+        cut_short(folder_of(small_archive, day) / f"{band}.tif", 0.95)
+    outcome = _run(small_archive, data, JULY)
+    assert [left.id for left in outcome.scenes_skipped] == [item_id(day) for day in (*_days(JUNE)[1:], *_days(JULY))]
+    # A month of which nothing can be read is carried on.
+    assert readings == [JUNE, JUNE, JULY, JULY]
+    readings.clear()
+    assert _run(small_archive, data, JULY).scenes_skipped == outcome.scenes_skipped
+    assert readings == []
+
+
+def _break_inside(monkeypatch: pytest.MonkeyPatch, days: set[dt.date]) -> None:
+    """Let the near infrared of some days fail where more than its last pixel is read."""
+    read = RasterioReader.read
+
+    def broken(self: RasterioReader, scene: Scene, band: Band, window: Any, out: Any) -> None:
+        if scene.day in days and band is Band.NIR and out.size > 1:
+            raise SceneReadError(scene.id, "its nir raster is damaged")
+        read(self, scene, band, window, out)
+
+    monkeypatch.setattr(RasterioReader, "read", broken)
+
+
+def test_damage_inside_of_many_scenes_costs_two_readings_more(
+    after: Callable[..., Path], small_archive: Path, readings: list[Month], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = [_days(MAY)[-1], *_days(JUNE)]
+    data = after(APRIL)
+    with monkeypatch.context() as patched:
+        _break_inside(patched, set(days))
+        outcome = _run(small_archive, data, JUNE)
+        assert [left.id for left in outcome.scenes_skipped] == list(map(item_id, days))
+        assert readings.count(MAY) == 2
+        assert readings.count(JUNE) == 3
+        readings.clear()
+        assert _run(small_archive, data, JUNE).scenes_skipped == outcome.scenes_skipped
+        assert readings == []
+    assert _run(small_archive, data, JULY).redone_months == ("2019-05", "2019-06")
+    assert _kept(data) == _kept(after(JULY, "wanted"))
+
+
+# --- A reference that is short of scenes ------------------------------------------------------------------------------
+
+_BUILD = APRIL.shifted(-1 - LATE_MONTHS)
+_COMMAND = "`sylvigie reference build --tile 31TDK --month 2019-04`"
+
+
+def test_a_young_reference_takes_in_what_it_could_not_read(
+    after: Callable[..., Path], small_archive: Path, tmp_path: Path, readings: list[Month]
+) -> None:
+    day = dt.date(2017, 2, 8)
+    path, data = folder_of(small_archive, day) / "nir.tif", tmp_path / "data"
+    whole = path.read_bytes()
+    cut_short(path)
+    april = _run(small_archive, data, APRIL)
+    assert (april.status, april.reference_missing) == (TileStatus.INCOMPLETE, (item_id(day),))
+    readings.clear()
+    may = _run(small_archive, data, MAY)
+    assert (may.status, may.reference_missing) == (TileStatus.INCOMPLETE, (item_id(day),))
+    assert f"short of 1 scenes that could not be read, such as {item_id(day)}: the next runs" in (may.message or "")
+    assert _COMMAND in (may.message or "")
+    assert readings == [MAY]
+    path.write_bytes(whole)
+    kept = _kept(data)
+    refused = _run(small_archive, data, MAY, may_build=False)
+    assert f"some can be by now, build it anew by {_COMMAND}" in (refused.message or "")
+    assert _kept(data) == kept
+    june = _run(small_archive, data, JUNE)
+    assert (june.status, june.reference_missing, june.message) == (TileStatus.DONE, (), None)
+    assert june.redone_months == ("2019-02", "2019-03", "2019-04", "2019-05")
+    assert _kept(data) == _kept(after(JUNE, "wanted"))
+
+
+def test_what_an_old_reference_is_short_of_is_told_in_the_record_alone(
+    small_archive: Path, tmp_path: Path, readings: list[Month]
+) -> None:
+    day = dt.date(2017, 2, 8)
+    path, data = folder_of(small_archive, day) / "nir.tif", tmp_path / "data"
+    whole = path.read_bytes()
+    cut_short(path)
+    _run(small_archive, data, APRIL)
+    path.write_bytes(whole)
+    readings.clear()
+    july = _run(small_archive, data, JULY)
+    assert (july.status, july.message, july.reference_missing) == (TileStatus.DONE, None, (item_id(day),))
+    assert readings == [MAY, JUNE, JULY]
+
+
+def test_the_next_clearest_takes_the_place_of_a_broken_scene_of_a_build(
+    small_archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tile_month, "BUILD_SCENES_PER_MONTH", 1)
+    first, second = [day for day in DAYS if (day.year, day.month) == (2018, 8)]
+    edit_item(small_archive, first, **{"eo:cloud_cover": 1.0})
+    edit_item(small_archive, second, **{"eo:cloud_cover": 2.0})
+    data = tmp_path / "data"
+    build_reference(_job(small_archive, data, APRIL), None)
+    read = [scene["id"] for scene in _month(data, _BUILD).record["scenes"]]
+    assert (item_id(first) in read, item_id(second) in read) == (True, False)
+    cut_short(folder_of(small_archive, first) / "red.tif")
+    outcome = build_reference(_job(small_archive, data, APRIL), None)
+    instead = [scene["id"] for scene in _month(data, _BUILD).record["scenes"]]
+    assert instead == [item_id(second) if name == item_id(first) else name for name in read]
+    assert [left.id for left in outcome.scenes_skipped if not left.superseded] == [item_id(first)]
+    # Nothing is missing, so that no run builds it again.
+    assert outcome.reference_missing == ()
 
 
 def test_a_pass_that_was_heard_is_not_heard_again_when_it_is_processed_anew(
@@ -325,6 +462,57 @@ def test_another_smallest_patch_works_the_month_out_again(after: Callable[[Month
     outcome = _run(small_archive, data, JULY, params=larger)
     assert outcome.redone_months == ("2019-05", "2019-06", "2019-07")
     assert gpd.read_parquet(_month(data, JULY).folder / PATCHES_FILE).empty
+
+
+# --- False clouds -----------------------------------------------------------------------------------------------------
+
+FREEING = dataclasses.replace(
+    PARAMS,
+    change=dataclasses.replace(PARAMS.change, false_clouds=FalseCloudParams(max_extent_m=200, ring_m=40)),
+)
+
+
+@pytest.fixture
+def bright_archive(small_archive: Path) -> Path:
+    """An archive of the test's own, in which the felling is called cloud on every date."""
+    for day in (day for day in DAYS if day >= FOREST.felled_on):
+        scl = dataclasses.replace(FOREST, called=9).bands(day)[2]
+        write_raster(folder_of(small_archive, day) / "scl.tif", scl, twice_as_coarse(TRANSFORM))
+    return small_archive
+
+
+def test_a_felling_that_is_called_cloud_is_told_a_month_later(bright_archive: Path, tmp_path: Path) -> None:
+    """What was called cloud in June is known in July, when the month is run again, and when June comes late."""
+    data, late = tmp_path / "data", tmp_path / "late"
+    first, second = _days(JUNE)
+    put_back_second = _hide(bright_archive, second)
+    june = _run(bright_archive, data, JUNE, params=FREEING)
+    assert (june.provisional_px, june.confirmed_px) == (0, 0)
+    shutil.copytree(data, tmp_path / "june")
+    july = _run(bright_archive, data, JULY, params=FREEING)
+    assert july.confirmed_px == FELLED
+    wanted = _kept(data)
+    assert _run(bright_archive, data, JULY, params=FREEING).status is TileStatus.UNCHANGED
+    assert _kept(data) == wanted
+    # Run again from the state before it.
+    shutil.rmtree(_month(data, JULY).folder)
+    assert _run(bright_archive, data, JULY, params=FREEING).confirmed_px == FELLED
+    assert _kept(data) == wanted
+    # As if June had known nothing of it: July's first date is then still a cloud.
+    put_back = _hide(bright_archive, first)
+    _run(bright_archive, late, JUNE, params=FREEING)
+    assert _run(bright_archive, late, JULY, params=FREEING).confirmed_px == 0 < july.confirmed_px
+    put_back()
+    outcome = _run(bright_archive, late, JULY, params=FREEING)
+    assert (outcome.redone_months, outcome.confirmed_px) == (("2019-06", "2019-07"), FELLED)
+    assert _kept(late) == wanted
+    put_back_second()
+    assert _run(bright_archive, data, JULY, params=FREEING).redone_months == ("2019-06", "2019-07")
+
+
+def test_plain_classes_do_not_tell_a_felling_that_is_called_cloud(bright_archive: Path, tmp_path: Path) -> None:
+    july = _run(bright_archive, tmp_path / "data", JULY)
+    assert (july.provisional_px, july.confirmed_px) == (0, 0)
 
 
 # --- Killed, and gone on with -----------------------------------------------------------------------------------------

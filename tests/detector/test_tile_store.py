@@ -14,7 +14,7 @@ import pytest
 from detector.tile_store import FOREST_FILE, RECORD_FILE, TileMonth, TileStore, write_record
 from tiles.errors import OutputError, StateError
 from tiles.month import Month
-from tiles.state import MEMORY_FILE, REFERENCE_FILE, SUSPICION_FILE
+from tiles.state import MEMORY_FILE, MONTHLY_FILES, REFERENCE_FILE
 
 JANUARY = Month(2026, 1)
 
@@ -22,7 +22,7 @@ JANUARY = Month(2026, 1)
 def _put(store: TileStore, month: Month, before: TileMonth | None, content: str = "") -> TileMonth:
     """A month with files of some bytes; a build where it stands on none."""
     with store.new_version(month) as folder:
-        names = [MEMORY_FILE, SUSPICION_FILE, "change.tif"]
+        names = [*MONTHLY_FILES, "change.tif"]
         if before is None:
             names += [REFERENCE_FILE, FOREST_FILE]
         for name in names:
@@ -31,6 +31,9 @@ def _put(store: TileStore, month: Month, before: TileMonth | None, content: str 
             "month": str(month),
             "before": None if before is None else {"month": str(before.month), "identity": before.identity},
             "reference": None if before is None else before.record["reference"],
+            **{name: {} for name in ("grid", "pixels", "parameters", "patch_parameters")},
+            **{name: [] for name in ("scenes", "scenes_skipped")},
+            "pixels_per_class": 2,
         }
         write_record(folder, record)
     return store.months()[month]
@@ -125,6 +128,30 @@ def test_a_spoilt_record_is_told(store: TileStore, spoil: Callable[[Path], objec
     (january,) = _chain(store, JANUARY, 1)
     spoil(january.folder / RECORD_FILE)
     with pytest.raises(StateError, match=f"2026-01.1/{RECORD_FILE} (was written by )?{words}"):
+        store.months()
+
+
+_WHOLE = ("before", "reference", "scenes", "scenes_skipped", "pixels", "identity", "checksums", "grid", "parameters")
+
+
+@pytest.mark.parametrize("name", [*_WHOLE, "patch_parameters", "pixels_per_class"])
+def test_a_record_that_lacks_something_is_told_and_the_other_months_are_read(store: TileStore, name: str) -> None:
+    january, february = _chain(store, JANUARY, 2)
+    path = february.folder / RECORD_FILE
+    record = json.loads(path.read_text())
+    del record[name]
+    path.write_text(json.dumps(record))
+    with pytest.raises(StateError, match=rf"2026-02.1/tile.json is damaged \({name} absent .*: restore it from"):
+        store.months()
+    found, spoilt = store.look()
+    assert (found, list(spoilt), spoilt[february.month].folder) == ({JANUARY: january}, [february.month], path.parent)
+
+
+def test_a_record_of_another_kind_is_told(store: TileStore) -> None:
+    (january,) = _chain(store, JANUARY, 1)
+    path = january.folder / RECORD_FILE
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"reference": {"month": "2026-01"}, "scenes": 7}))
+    with pytest.raises(StateError, match="damaged \\(reference, scenes absent or of the wrong kind"):
         store.months()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -132,13 +133,13 @@ def read_raster(path: Path) -> np.ndarray[Any, Any]:
         return np.asarray(source.read(1))
 
 
-def write_small_archive(directory: Path) -> None:
+def write_small_archive(directory: Path, forest: Forest = FOREST, days: Sequence[dt.date] = DAYS) -> None:
     """The archive: a date every 20 days for two years, every 16 days in the year that is watched."""
     items = []
-    for day in DAYS:
+    for day in days:
         folder = item_folder(directory, item_id(day))
         folder.mkdir(parents=True)
-        shapes = _write_rasters(folder, day, TRANSFORM)
+        shapes = _write_rasters(folder, day, TRANSFORM, forest=forest)
         assets = {
             "red": band_asset(BANDS["red"], "./red.tif", shapes[0], TRANSFORM),
             "nir": band_asset(BANDS["nir"], "./nir.tif", shapes[0], TRANSFORM),
@@ -154,11 +155,11 @@ def write_small_archive(directory: Path) -> None:
 
 
 def _write_rasters(
-    folder: Path, day: dt.date, transform: Affine, cols_further_east: int = 0
+    folder: Path, day: dt.date, transform: Affine, cols_further_east: int = 0, forest: Forest = FOREST
 ) -> tuple[tuple[int, int], tuple[int, int]]:
-    rows, cols = FOREST.felled
+    rows, cols = forest.felled
     felled = rows, slice(cols.start - cols_further_east, cols.stop - cols_further_east)
-    red, nir, scl = replace(FOREST, felled=felled).bands(day)
+    red, nir, scl = replace(forest, felled=felled).bands(day)
     write_cog(folder / "red.tif", red, transform, EPSG, 0)
     write_cog(folder / "nir.tif", nir, transform, EPSG, 0)
     write_cog(folder / "scl.tif", scl, twice_as_coarse(transform), EPSG, 0, overview_resampling="nearest")

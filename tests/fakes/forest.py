@@ -34,8 +34,10 @@ class Forest:
         Rows and columns of 10 m pixels.
     felled
         Rows and columns that are felled, and the first day on which they are.
-    hazy, cloudy, leafless
-        Days on which all looks low (NDVI 0.3 less, bright), on which SCL says cloud, and on which no leaf is on.
+    hazy, cloudy
+        Days on which all looks low (NDVI 0.3 less, bright), and on which SCL says cloud.
+    called
+        What SCL calls what is felled from the day on which it is: 9 is a false cloud.
     noise
         Standard deviation of NDVI from pixel to pixel and day to day.
     pixels_per_class
@@ -49,6 +51,7 @@ class Forest:
     felled_on: dt.date = dt.date(2019, 5, 20)
     hazy: frozenset[dt.date] = field(default_factory=frozenset)
     cloudy: frozenset[dt.date] = field(default_factory=frozenset)
+    called: int = 4
     noise: float = 0.01
     pixels_per_class: int = 2
     dn_offset: int = 0
@@ -72,6 +75,12 @@ class Forest:
             nir *= 1.2
         rows, cols = (-(-side // self.pixels_per_class) for side in self.shape)
         scl = np.full((rows, cols), 9 if day in self.cloudy else 4, np.uint8)
+        if day >= self.felled_on and day not in self.cloudy:
+            down, across = (
+                slice(side.start // self.pixels_per_class, -(-side.stop // self.pixels_per_class))
+                for side in self.felled
+            )
+            scl[down, across] = self.called
         bands = [np.rint(band - self.dn_offset).astype(np.uint16) for band in (red_of(ndvi, nir), nir)]
         return bands[0], bands[1], scl
 

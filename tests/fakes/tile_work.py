@@ -20,12 +20,12 @@ from typing import Any
 
 from detector.params import PatchParams
 from detector.pipeline import ScanParams
-from detector.ports import AlertCounts, Progress, TileJob, TileOutcome, TileStatus
-from scripts.locks import PARTIAL
+from detector.ports import AlertCounts, Progress, TileJob, TileOutcome, TileStatus, TrackOutcome
 from scripts.monthly import RunRequest, run_month
 from tiles.catalog import Credentials, SkippedScene
 from tiles.errors import SceneReadError
 from tiles.month import Month
+from tiles.placing import PARTIAL
 
 NOW = dt.datetime(2026, 6, 3, 2, 15, tzinfo=dt.UTC)
 MONTH = Month(2026, 5)
@@ -61,7 +61,7 @@ def states(data_dir: Path) -> dict[str, bytes]:
     return {str(path.relative_to(data_dir)): path.read_bytes() for path in sorted(kept)}
 
 
-def work(job: TileJob, progress: Progress | None) -> TileOutcome:
+def work(job: TileJob, progress: Progress | None, share: object = None) -> TileOutcome:
     """Write a state that depends on tile and month alone."""
     assert job.credentials == Credentials(planetary_computer_key=SECRET)
     path = state_of(job.data_dir, job.tile, job.month)
@@ -129,7 +129,9 @@ def _fault(job: TileJob) -> TileOutcome | None:
                 observed_px=400,
             )
         case "nothing":
-            return TileOutcome(job.tile, job.month, TileStatus.NOTHING, f"The catalogue has no scene in {job.month}.")
+            return TileOutcome(
+                job.tile, job.month, TileStatus.INCOMPLETE, f"The catalogue has no scene in {job.month}."
+            )
         case "late":
             return TileOutcome(job.tile, job.month, TileStatus.DONE, redone_months=("2026-03",))
         case "hang":
@@ -146,16 +148,16 @@ def _fault(job: TileJob) -> TileOutcome | None:
     return None
 
 
-def track(month: Month, tiles: Sequence[str], data_dir: Path) -> AlertCounts:
+def track(month: Month, tiles: Sequence[str], data_dir: Path) -> TrackOutcome:
     """Write the names of the states that are there."""
     names = [str(path.relative_to(data_dir)) for path in sorted(data_dir.glob(f"tiles/*/state_{month}.bin"))]
     folder = data_dir / "months" / str(month)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "alerts.json").write_text(json.dumps(names))
-    return AlertCounts(new=len(tiles), grown=2, closed=1, open=40)
+    return TrackOutcome(AlertCounts(new=len(tiles), grown=2, closed=1, open=40))
 
 
-def broken_track(month: Month, tiles: Sequence[str], data_dir: Path) -> AlertCounts:
+def broken_track(month: Month, tiles: Sequence[str], data_dir: Path) -> TrackOutcome:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 

@@ -28,6 +28,12 @@ def clear_mask(
     return out
 
 
+def add_differences(differences: NDArray[Any], left: int, cols: int) -> NDArray[Any]:
+    """Sums along rows, modulo what the type holds."""
+    summed: NDArray[Any] = differences.cumsum(axis=1, dtype=differences.dtype)
+    return summed[:, left : left + cols]
+
+
 def ndvi(
     red: NDArray[np.uint16], nir: NDArray[np.uint16], clear: NDArray[np.uint8], dn_offset: int
 ) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from scripts import bench_bytes, bench_kills
+from scripts import bench_bytes, bench_clouds, bench_kills
 from scripts.bench import app
 from scripts.bench_figures import Figure
 from scripts.bench_kernels import by_kernel, by_numexpr, by_numpy, simulated_pair
@@ -88,6 +88,31 @@ def test_detection(tmp_path: Path, shared_data: Path) -> None:
     assert "18 of 18" in printed
 
 
+def test_clouds(tmp_path: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("nrt", reason="the demo's images come with nrt")
+    monkeypatch.setattr(bench_clouds, "_HELD_OUT", dict.fromkeys(bench_clouds._HELD_OUT, (7,)))
+    monkeypatch.setattr(bench_clouds, "_SETTINGS", bench_clouds._SETTINGS[1:2])
+    monkeypatch.setattr(bench_clouds, "_SKY_PX", 400)
+    monkeypatch.setattr(bench_clouds, "_TILE_PX", 550)
+    reference = shared_data / "romania" / "patches_2017_2019.geojson"
+    _, figures = _run(tmp_path, "clouds", "--reference", str(reference))
+    # Where bright cuts are mostly called cloud, much is won; real and simulated clouds stay clouds.
+    won = [figure["value"] for figure in _named(figures, "of those that it loses, won back")]
+    assert len(won) == 4
+    assert won[0] > 50
+    assert won[0] > won[-1]
+    harmless = [
+        *_named(figures, "real cloud beside them"),
+        *_named(figures, "fair-weather"),
+        *_named(figures, "of all"),
+    ]
+    assert len(harmless) == 8
+    assert [figure["name"] for figure in harmless if figure["met"] is False] == []
+    kept, seen = (_named(figures, name)[-1] for name in ("that are kept", "without dates that show little"))
+    assert kept["value"] >= 99
+    assert seen["value"] < _named(figures, "lows at intact forest")[-1]["value"]
+
+
 def test_detection_says_what_it_lacks(tmp_path: Path) -> None:
     printed, _ = _run(tmp_path, "detection", "--reference", str(tmp_path / "absent.geojson"))
     assert "left out: there is no" in printed
@@ -116,6 +141,18 @@ def test_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert read == sorted(read, reverse=True)
         assert 0 < read[0] <= 1
         assert "observations lost 0.0%" in one[0]["note"]
+
+
+def test_context(tmp_path: Path) -> None:
+    printed, figures = _run(tmp_path, "context")
+    goals = [(figure["unit"], figure["at_most"]) for figure in figures if figure["at_most"] is not None]
+    assert goals == [("s", 120), ("GB", 3)]
+    assert "SIMULATED" in printed
+    (told,) = _named(figures, "are told")
+    assert told["value"] > 0.5
+    (steep,) = _named(figures, "slope >= 30 %")
+    assert 0 < steep["value"] <= 1
+    assert (tmp_path / "work" / "simulated-france-0.023" / "complete").exists()
 
 
 def test_cost_of_france() -> None:

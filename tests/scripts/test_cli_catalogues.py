@@ -68,6 +68,26 @@ def test_an_archive_by_name_gives_what_its_files_give(
         assert (tmp_path / out / "alerts.geojson").read_bytes() == alerts
 
 
+def test_any_api_serves_the_months_of_a_tile(
+    small_archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """One whose words for a tile are not known: it is asked for the tile's ground."""
+
+    def monthly(catalogue: str, data: str) -> bytes:
+        options = {"--tiles": "31TDK", "--month": "2019-07", "--catalog": catalogue, "--data-dir": str(tmp_path / data)}
+        monkeypatch.setattr(sys, "argv", ["sylvigie", "monthly", *(word for pair in options.items() for word in pair)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert (ended.value.code, capfd.readouterr().out.count("1 done")) == (0, 1)
+        return (tmp_path / data / "months" / "2019-07" / "alerts.geojson").read_bytes()
+
+    with served_archive(_documents(small_archive)) as server:
+        from_api = monthly(f"{server.url}#sentinel-2-l2a", "api")
+        assert all("bbox" in request["body"] for request in server.requests("search"))
+    assert from_api == monthly(str(small_archive), "files")
+    assert len(json.loads(from_api)["features"]) == 1
+
+
 def test_an_area_where_the_archive_has_nothing_is_one_sentence(scan: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     with served_archive([]) as server:
         code, said = scan("out", catalog=f"{server.url}#sentinel-2-l2a")

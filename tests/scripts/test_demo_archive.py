@@ -130,7 +130,7 @@ def test_the_bytes_do_not_depend_on_the_place_or_the_hour(archive: DemoArchive, 
 
 
 def test_a_second_call_keeps_what_is_there(archive: DemoArchive, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo_archive, "_read_cube", lambda: pytest.fail("the archive was made twice"))
+    monkeypatch.setattr(demo_archive, "read_cube", lambda: pytest.fail("the archive was made twice"))
     assert build_archive(archive.catalog.parent) == archive
 
 

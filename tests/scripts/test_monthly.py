@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 
+from detector.ports import Progress, TileJob, TileOutcome
+from detector.tile_rows import RowShare
 from scripts import run_record
 from scripts.exit_codes import ExitCode
-from scripts.locks import PARTIAL, RUN, locked, remove_leftovers
+from scripts.locks import RUN, locked, remove_leftovers
 from scripts.monthly import build_references, newest_whole_month, run_month
 from scripts.tile_runs import run_tile
 from tests.fakes.tile_work import (
@@ -34,6 +36,7 @@ from tests.fakes.tile_work import (
 )
 from tiles.errors import InvalidParameterError, LockedError, NoSceneError, OutputError
 from tiles.month import Month
+from tiles.placing import PARTIAL
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("31TFJ", "31TGJ", "31TFH")
@@ -145,7 +148,7 @@ def test_bars_where_a_terminal_is(
     ("fault", "status", "sentence"),
     [
         ("incomplete", "incomplete", "1 scene was left out by a fault."),
-        ("nothing", "nothing", "The catalogue has no scene in 2026-05."),
+        ("nothing", "incomplete", "The catalogue has no scene in 2026-05."),
         ("unreadable", "failed", "Scene S2A_X: its pixels are cut short"),
         ("full", "failed", "The disk is full ({data}, at {data}/tiles/state.bin): free space there and run again."),
         (
@@ -191,7 +194,7 @@ def test_a_traceback_is_kept_for_who_mends_it(tmp_path: Path) -> None:
 
 
 def test_a_run_without_any_tile_leaves_the_alerts_alone(tmp_path: Path) -> None:
-    plant(tmp_path, t31TGJ="nothing")
+    plant(tmp_path, t31TGJ="full")
     assert _run(tmp_path, "31TGJ") == ExitCode.INCOMPLETE
     assert _record(tmp_path)["alerts"] is None
     assert not (tmp_path / "months" / "2026-05" / "alerts.json").exists()
@@ -436,11 +439,21 @@ def test_a_write_that_fails_leaves_the_record_before(tmp_path: Path, monkeypatch
 # References
 
 
-def test_references_are_built_beside_a_run_at_work(tmp_path: Path) -> None:
-    with locked(tmp_path, RUN, NOW):
-        assert build_references(request_of(tmp_path, "31TFJ", "31TGJ"), work, NOW) == ExitCode.DONE
+def test_references_are_built_with_the_lock_of_the_run_held(tmp_path: Path) -> None:
+    def looking(job: TileJob, progress: Progress | None, share: RowShare | None = None) -> TileOutcome:
+        with pytest.raises(LockedError, match="Another run holds the lock"), locked(tmp_path, RUN, NOW):
+            pass
+        return work(job, progress)
+
+    dead = tmp_path / "tiles" / "31TFH" / ".partial-x"
+    dead.mkdir(parents=True)
+    with locked(tmp_path, RUN, NOW), pytest.raises(LockedError):
+        build_references(request_of(tmp_path, "31TFJ"), work, NOW)
+    assert not (tmp_path / "runs").exists()
+    assert build_references(request_of(tmp_path, "31TFJ", "31TGJ"), looking, NOW) == ExitCode.DONE
     record = _record(tmp_path, f"runs/reference-2026-05_{STAMP}.json")
     assert record["command"] == "reference build"
+    assert record["leftovers_removed"] == ["tiles/31TFH/.partial-x"]
     assert _statuses(record) == {"31TFJ": "done", "31TGJ": "done"}
     assert not (tmp_path / "months").exists()
     assert state_of(tmp_path, "31TFJ", MONTH).exists()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from detector.ports import AlertCounts, Progress, TileJob, TileOutcome, TileStatus
+from detector.ports import AlertCounts, Progress, TileJob, TileOutcome, TileStatus, TrackOutcome
 from scripts import cli, works
 from scripts.exit_codes import ExitCode
 from scripts.locks import RUN, locked
@@ -21,14 +21,14 @@ from tiles.tile_names import TILES_OF_FRANCE
 JOBS: list[TileJob] = []
 
 
-def _work(job: TileJob, progress: Progress | None) -> TileOutcome:
+def _work(job: TileJob, progress: Progress | None, share: object = None) -> TileOutcome:
     JOBS.append(job)
-    status = TileStatus.NOTHING if job.tile == "31TGJ" else TileStatus.DONE
+    status = TileStatus.INCOMPLETE if job.tile == "31TGJ" else TileStatus.DONE
     return TileOutcome(job.tile, job.month, status, "No scene.")
 
 
-def _track(month: Month, tiles: Sequence[str], data_dir: Path) -> AlertCounts:
-    return AlertCounts(1, 2, 3, 4)
+def _track(month: Month, tiles: Sequence[str], data_dir: Path) -> TrackOutcome:
+    return TrackOutcome(AlertCounts(1, 2, 3, 4))
 
 
 @pytest.fixture(autouse=True)
@@ -113,12 +113,17 @@ def test_what_will_not_do_is_one_sentence(
     assert JOBS == []
 
 
+@pytest.mark.parametrize(("command", "option"), [(["monthly"], "--tiles"), (["reference", "build"], "--tile")])
 def test_another_run_is_code_four(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    command: list[str],
+    option: str,
 ) -> None:
-    given = ["--month", "2026-05", "--tiles", "31TFJ", "--data-dir", tmp_path, "--catalog", "cdse"]
+    given = ["--month", "2026-05", option, "31TFJ", "--data-dir", tmp_path, "--catalog", "cdse"]
     with locked(tmp_path, RUN, dt.datetime(2026, 6, 3, tzinfo=dt.UTC)):
-        assert _sylvigie(monkeypatch, "monthly", *given) == ExitCode.LOCKED
+        assert _sylvigie(monkeypatch, *command, *given) == ExitCode.LOCKED
     (sentence,) = capfd.readouterr().err.splitlines()
     assert sentence.startswith("sylvigie: Another run holds the lock ")
     assert JOBS == []

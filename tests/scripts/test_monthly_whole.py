@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from scripts import cli
 from scripts.archive_writer import item_folder
 from scripts.exit_codes import ExitCode
 from tests.fakes.archive import DAYS as ARCHIVE_DAYS
-from tests.fakes.archive import FOREST, item_id, move_tile
+from tests.fakes.archive import FOREST, folder_of, item_id, move_tile, write_raster
 
 TILE = "31TDK"
 
@@ -131,6 +133,130 @@ def test_months_that_were_worked_out_again_are_tracked_again_by_the_next_run_whe
     assert _alerts(unbroken, "2019-06") != early
     assert _kept(broken) == _kept(unbroken)
     assert _alerts(broken, "2019-06") == _alerts(unbroken, "2019-06")
+
+
+def test_months_that_fill_a_gap_are_tracked_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, small_archive: Path, tmp_path: Path
+) -> None:
+    leapt, stepped = tmp_path / "leapt", tmp_path / "stepped"
+    for month in ("2019-04", "2019-05", "2019-06", "2019-07"):
+        assert _monthly(monkeypatch, small_archive, stepped, month) == ExitCode.DONE
+    assert _monthly(monkeypatch, small_archive, leapt, "2019-04") == ExitCode.DONE
+    assert _monthly(monkeypatch, small_archive, leapt, "2019-07") == ExitCode.DONE
+    assert _kept(leapt) == _kept(stepped)
+    # Seen first in June, and told so.
+    (alert,) = _alerts(leapt, "2019-07")
+    assert alert["first_detected"] == "2019-06-30"
+    record = json.loads((leapt / "months" / "2019-07" / "run.json").read_text())
+    assert list(record["alerts_of_redone_months"]) == ["2019-05", "2019-06"]
+    assert record["alerts_of_redone_months"]["2019-06"] == {"new": 1, "grown": 0, "closed": 0, "open": 1}
+    assert _alerts(leapt, "2019-06") == _alerts(stepped, "2019-06")
+
+
+def _spoil(data: Path, tile: str, month: str, lacks: str) -> Path:
+    """Take a field out of a tile's record; the path of the record."""
+    (path,) = (data / "tiles" / tile).glob(f"{month}.*/tile.json")
+    record = json.loads(path.read_text())
+    del record[lacks]
+    path.write_text(json.dumps(record))
+    return path
+
+
+def _events(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+
+@pytest.mark.parametrize(
+    "step",
+    ["scripts.works.keep_said", "detector.track_month.RegisterStore.write", "detector.track_month.write_geojson"],
+)
+@pytest.mark.parametrize("month", [0, 1])
+def test_a_month_that_fills_a_gap_is_published_whole_where_the_first_run_was_stopped_at_it(
+    monkeypatch: pytest.MonkeyPatch, small_archive: Path, tmp_path: Path, step: str, month: int
+) -> None:
+    def published(data: Path) -> dict[str, bytes]:
+        kept = _kept(data, ["tiles", "alerts", "months", "evaluations"])
+        return {name: content for name, content in kept.items() if not name.endswith("run.json")}
+
+    broken, unbroken = tmp_path / "broken", tmp_path / "unbroken"
+    assert _monthly(monkeypatch, small_archive, unbroken, "2019-07") == ExitCode.DONE
+    assert {"months/2019-05/alerts.geojson", "months/2019-06/alerts.geojson"} <= published(unbroken).keys()
+    calls = count()
+    with monkeypatch.context() as patched:
+        do = resolve_name(step)
+
+        def stopped(*args: Any, **kwargs: Any) -> Any:
+            if next(calls) == month:
+                raise RuntimeError("stopped")
+            return do(*args, **kwargs)
+
+        patched.setattr(step, stopped)
+        assert _monthly(monkeypatch, small_archive, broken, "2019-07") == ExitCode.TRACKING
+    assert _monthly(monkeypatch, small_archive, broken, "2019-07") == ExitCode.DONE
+    assert published(broken) == published(unbroken)
+
+
+@pytest.mark.parametrize("month", ["2019-05", "2019-06"])
+def test_a_tile_whose_record_is_damaged_is_named_and_the_others_are_tracked(
+    monkeypatch: pytest.MonkeyPatch,
+    small_archive: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    month: str,
+) -> None:
+    # The neighbour shows the same ground from 80 m further east.
+    archive, data = move_tile(small_archive, tmp_path / "both", "31TEK", 80.0), tmp_path / "data"
+    both = ("--tiles", "31TDK,31TEK")
+    for before in ("2019-05", "2019-06"):
+        assert _monthly(monkeypatch, archive, data, before, *both) == ExitCode.DONE
+    (alert,) = _alerts(data, "2019-06")
+    path = _spoil(data, "31TEK", month, "identity")
+    whole = dict(_kept(data, ["tiles/31TEK"]))
+    capfd.readouterr()
+    assert _monthly(monkeypatch, archive, data, "2019-07", *both) == ExitCode.INCOMPLETE
+    said, told = capfd.readouterr()
+    assert f"failed: 31TEK: {path} is damaged (identity absent" in said
+    assert f"alerts as they were: 31TEK: {path} is damaged" in said
+    (event,) = [event for event in _events(told) if event["event"] == "tracking_done"]
+    assert list(event["tiles_left_out"]) == ["31TEK"]
+    record = json.loads((data / "months" / "2019-07" / "run.json").read_text())
+    assert list(record["tracking_tiles_left_out"]) == ["31TEK"]
+    assert record["alerts"] == {"new": 0, "grown": 0, "closed": 0, "open": 1}
+    (now,) = _alerts(data, "2019-07")
+    assert (now["id"], now["tiles"]) == (alert["id"], alert["tiles"])
+    # What the register knew of the months before is untouched, and so is the tile.
+    assert _alerts(data, "2019-06") == [alert]
+    assert _kept(data, ["tiles/31TEK"]) == whole
+    # An older month is tracked again: what the tile had in it stays.
+    assert _monthly(monkeypatch, archive, data, "2019-06", "--tiles", TILE) == ExitCode.INCOMPLETE
+    assert _alerts(data, "2019-06") == [alert]
+
+
+def test_a_scene_that_an_alert_rested_on_and_that_cannot_be_looked_at_is_told(
+    monkeypatch: pytest.MonkeyPatch, small_archive: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    days = [day for day in ARCHIVE_DAYS if (day.year, day.month) == (2019, 6)]
+    hazy = days[1]
+    red, nir, _ = FOREST.bands(hazy)
+    place = (slice(30, 40), slice(4, 14))
+    nir[place] = nir[place] * 0.7
+    red[place] = nir[place] * 0.6 / 1.4
+    for name, band in (("red", red), ("nir", nir)):
+        write_raster(folder_of(small_archive, hazy) / f"{name}.tif", band)
+    assert _monthly(monkeypatch, small_archive, tmp_path / "data", "2019-06") == ExitCode.DONE
+    assert len(_alerts(tmp_path / "data", "2019-06")) == 2
+    (folder_of(small_archive, hazy) / "scl.tif").unlink()
+    capfd.readouterr()
+    assert _monthly(monkeypatch, small_archive, tmp_path / "data", "2019-07") == ExitCode.DONE
+    said, told = capfd.readouterr()
+    (closed,) = _alerts(tmp_path / "data", "2019-07", "closed.geojson")
+    assert closed["closed_reason"] == "seen_intact_again"
+    record = json.loads((tmp_path / "data" / "months" / "2019-07" / "run.json").read_text())
+    reason = record["tracking_scenes_unheard"][item_id(hazy)]
+    assert "scl raster cannot be opened" in reason
+    assert f"taken back: {item_id(hazy)}: {reason}" in said
+    (event,) = [event for event in _events(told) if event["event"] == "tracking_done"]
+    assert event["scenes_unheard"] == record["tracking_scenes_unheard"]
 
 
 def test_what_is_known_of_alerts_is_not_begun_anew_from_a_month_that_the_register_has_forgotten(

@@ -280,3 +280,20 @@ def test_the_common_box_holds_all_that_two_masks_share_and_no_more(
     rows, cols = np.nonzero(mask & other)
     expected = (rows.min(), rows.max() + 1, cols.min(), cols.max() + 1) if rows.size else (0, 0, 0, 0)
     assert kernels.common_box(mask, other) == expected
+
+
+@quick
+@given(
+    st.sampled_from([np.uint8, np.uint16]).flatmap(
+        lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=2, max_dims=2, max_side=40))
+    ),
+    st.data(),
+)
+def test_differences_are_added_up_as_by_their_twin(differences: NDArray[Any], data: st.DataObject) -> None:
+    left = data.draw(st.integers(0, differences.shape[1] - 1))
+    cols = data.draw(st.integers(1, differences.shape[1] - left))
+    # A part of a larger array, as the reader has it.
+    out = np.full((differences.shape[0], cols + 3), 7, differences.dtype)
+    kernels.add_differences(differences, left, out[:, 1 : 1 + cols])
+    np.testing.assert_array_equal(out[:, 1 : 1 + cols], oracle.add_differences(differences, left, cols))
+    assert (np.delete(out, np.s_[1 : 1 + cols], axis=1) == 7).all()

@@ -256,3 +256,17 @@ def test_the_clearest_scenes_of_each_month_are_kept_and_those_of_unknown_cloud()
     for per_month, days in ((0, [11]), (1, [6, 11]), (2, [6, 11, 21]), (9, [1, 6, 11, 16, 21])):
         kept = clearest(scenes[::-1], per_month)
         assert [(scene.day.month, scene.day.day) for scene in kept] == [(m, d) for m in (5, 6) for d in days]
+
+
+def test_a_narrow_swath_without_cloud_takes_no_place_from_a_tile_that_is_half_clear() -> None:
+    def seen(day: int, share: float | None, cloud: float) -> Scene:
+        return dataclasses.replace(scene_on(dt.date(2019, 5, day)), seen_share=share, cloud_share=cloud)
+
+    strip, half, hazy, whole = seen(1, 0.1, 0.0), seen(6, 1.0, 0.5), seen(11, 0.6, 0.3), seen(16, None, 0.7)
+    scenes = [strip, half, hazy, whole]
+    # Clear: 0.10, 0.50, 0.42 and 0.30 of the tile.
+    for per_month, kept in ((1, [half]), (2, [half, hazy]), (3, [half, hazy, whole]), (4, scenes)):
+        assert clearest(scenes, per_month) == kept
+    # Two halves of a pass see the tile together.
+    halves = dataclasses.replace(seen(21, 0.5, 0.2), parts=(seen(22, 0.5, 0.4),))
+    assert clearest([*scenes, halves], 1) == [halves]

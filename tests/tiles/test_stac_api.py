@@ -30,6 +30,7 @@ from tiles.errors import CatalogueError, SceneError
 from tiles.http import HttpParams
 from tiles.scene import ESA_OFFSET, Band, Scene
 from tiles.signing import WebAccess
+from tiles.tile_names import tile_bbox
 
 JULY = (dt.date(2023, 7, 1), dt.date(2023, 7, 31))
 BOX = (BBOX[0], BBOX[1], BBOX[2], BBOX[3])
@@ -104,14 +105,39 @@ def test_a_tile_is_told_apart_here_where_the_api_cannot(more: dict[str, Any]) ->
     assert not {"query", "filter", "fields"} & asked.keys()
 
 
-@pytest.mark.parametrize("where", [{}, {"tile": TILE}])
-def test_the_whole_world_is_never_asked_for(where: dict[str, Any]) -> None:
+def test_the_whole_world_is_never_asked_for() -> None:
     with served_archive(_days(1), extensions=()) as server:
         with pytest.raises(CatalogueError, match="say where"):
-            _catalogue(server.url, tile_property=None).search(*JULY, **where)
-        with pytest.raises(CatalogueError, match="say where"):
-            _catalogue(server.url).search(*JULY, **where)
+            _catalogue(server.url).search(*JULY)
         assert server.requests("search") == []
+
+
+def _as(item: Document, **properties: Any) -> Document:
+    """An item that tells its tile in another way, or by its identifier alone."""
+    del item["properties"]["grid:code"]
+    item["properties"] |= {name.replace("__", ":"): value for name, value in properties.items()}
+    return item
+
+
+@pytest.mark.parametrize(
+    ("tile_property", "extensions"), [(None, ("query", "filter", "fields")), (None, ()), (GRID_CODE, ())]
+)
+def test_where_a_tile_cannot_be_asked_for_its_ground_is(
+    tile_property: TileProperty | None, extensions: tuple[str, ...]
+) -> None:
+    west, south, east, north = tile_bbox(TILE)
+    far = earth_search_item(item_id="far", moment="2023-07-05T10:57:31Z") | {"bbox": [west + 9, south, east + 9, north]}
+    first, second, third, fourth = _days(4)
+    parts = {"mgrs__utm_zone": 31, "mgrs__latitude_band": "T", "mgrs__grid_square": "DK"}
+    ours = [first, _as(second), _as(third, s2__mgrs_tile=TILE), _as(fourth, **parts)]
+    theirs = [*_days(1, "31TEK"), _as(_days(2, "31TEK")[1])]
+    with served_archive([*ours, *theirs, far], extensions=extensions) as server:
+        found = _catalogue(server.url, tile_property=tile_property).search(*JULY, tile=TILE)
+        asked = json.loads(server.requests("search")[0]["body"])
+    assert [scene.id for scene in found.scenes] == [item["id"] for item in ours]
+    assert found.skipped == ()
+    assert asked["bbox"] == pytest.approx([west, south, east, north])
+    assert not {"query", "filter"} & asked.keys()
 
 
 def test_items_that_come_with_the_fields_asked_for_alone_are_whole_scenes() -> None:
@@ -285,7 +311,7 @@ def test_each_archive_s_item_becomes_its_scene(name: str) -> None:
         catalogue = _catalogue(server.url, tile_property=ARCHIVES[name].tile_property, scheme=scheme)
         (scene,) = catalogue.search(*JULY, tile=TILE).scenes
     assert scene.footprint is not None
-    assert replace(scene, footprint=None, generated=None, cloud_share=None) == expected
+    assert replace(scene, footprint=None, generated=None, cloud_share=None, seen_share=None) == expected
 
 
 def test_collection_1_keeps_the_offset_of_esa() -> None:

@@ -38,11 +38,27 @@ def test_a_missing_asset_is_named_with_the_names_looked_for(band: Band) -> None:
         scene_of(_item(names=names))
 
 
+_PARTS = {"mgrs:utm_zone": 5, "mgrs:latitude_band": "Q", "mgrs:grid_square": "KB"}
+_NAMES = ("S2A_MSIL2A_20190722T105031_N0500_R051_T31TDK_20230722T171500", "S2A_31TDK_20190722_0_L2A", "L2A-T31TDK-9")
+
+
+@pytest.mark.parametrize(
+    ("name", "properties", "tile"),
+    [
+        ("plain", _PARTS, "05QKB"),
+        ("plain", {"grid:code": "MGRS-31TDK"}, "31TDK"),
+        *((name, {}, "31TDK") for name in _NAMES),
+    ],
+)
+def test_a_tile_is_told_in_many_ways(name: str, properties: dict[str, Any], tile: str) -> None:
+    assert scene_of(_item(name, **({"grid:code": None} | properties))).tile == tile
+
+
 def test_the_tile_is_read_from_either_property_and_its_absence_said() -> None:
     assert scene_of(_item()).tile == "31TDK"
     assert scene_of(_item(**{"grid:code": None, "s2:mgrs_tile": "31TDK"})).tile == "31TDK"
     with pytest.raises(SceneError, match="which tile"):
-        scene_of(_item(**{"grid:code": None}))
+        scene_of(_item("somewhere", **{"grid:code": None}))
 
 
 @pytest.mark.parametrize("moment", ["2019-07-22T23:30:00Z", "2019-07-23T01:30:00+02:00", "2019-07-22T23:30:00"])
@@ -135,3 +151,13 @@ def test_real_items_become_scenes_once_a_pass(shared_data: Path) -> None:
     assert [scene.id for scene in found.scenes if scene.dn_offset is None] == ["S2B_33TWN_20220226_0_L2A"]
     assert len(kept) + len(left) == len(items) == 19
     assert all(scene.hrefs[band] for scene in found.scenes for band in Band)
+
+
+def test_how_much_of_the_tile_was_seen_is_told_by_its_pixels_or_its_outline() -> None:
+    assert scene_of(_item(**{"s2:nodata_pixel_percentage": 87.5})).seen_share == pytest.approx(0.125)
+    # A tenth of a degree by a tenth, at 45 degrees north: 7.9 x 11.1 km of 109.8 x 109.8.
+    outlined = scene_of(_item(bbox=[3.0, 44.95, 3.1, 45.05])).seen_share
+    assert outlined == pytest.approx(7.87 * 11.13 / 109.8**2, rel=0.01)
+    nothing = _item(**{"s2:nodata_pixel_percentage": None})
+    nothing.geometry = None
+    assert scene_of(nothing).seen_share is None

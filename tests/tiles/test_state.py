@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from tests.fakes.archive import cut_short
@@ -22,15 +23,18 @@ from tests.fakes.reader import FakeReader, KeepingSink, plan_of
 from tiles import engine
 from tiles.engine import ChangeParams, Tally, make_change_map
 from tiles.errors import OutputError, StateError
+from tiles.false_cloud import CloudList, FalseCloudParams
 from tiles.monitor import MonitorParams, PixelMemory
 from tiles.month import Month
 from tiles.reference import CodedReference
-from tiles.state import MEMORY_FILE, REFERENCE_FILE, SUSPICION_FILE, StateReader, StateWriter
+from tiles.state import CLOUDS_FILE, MONTHLY_FILES, REFERENCE_FILE, StateReader, StateWriter
 
 TERMS = 5
 #: Forest pixels of each window; some have none.
 PIXELS = (700, 0, 1, 1300, 0, 64)
-FILES = (REFERENCE_FILE, MEMORY_FILE, SUSPICION_FILE)
+#: Of what is known of false clouds, a row of windows; of one nothing.
+CLOUDS = (30, 0, 7)
+FILES = (REFERENCE_FILE, *MONTHLY_FILES)
 
 Window = tuple[CodedReference, PixelMemory]
 
@@ -54,10 +58,21 @@ def _window(index: int, pixels: int) -> Window:
     return reference, memory
 
 
+def _clouds(row: int, of: int = 0) -> CloudList:
+    rng, pixels = np.random.default_rng([of, row]), CLOUDS[row]
+    return CloudList(
+        np.sort(rng.choice(2**31 - 1, pixels, replace=False)).astype(np.int32),
+        rng.integers(1, 256, pixels).astype(np.uint8),
+        rng.integers(1, 32768, pixels).astype(np.int16),
+    )
+
+
 WINDOWS = [_window(index, pixels) for index, pixels in enumerate(PIXELS)]
 
 
-def _keep(folder: Path, windows: Sequence[Window], order: Iterable[int], threads: int = 1) -> dict[str, int]:
+def _keep(
+    folder: Path, windows: Sequence[Window], order: Iterable[int], threads: int = 1, of: int = 0
+) -> dict[str, int]:
     folder.mkdir(parents=True)
     with StateWriter(folder, TERMS) as writer:
 
@@ -69,8 +84,14 @@ def _keep(folder: Path, windows: Sequence[Window], order: Iterable[int], threads
             for array in (lent.counts, lent.when, lent.sums, lent.brightness):
                 array[:] = 7
 
+        def keep_clouds(row: int) -> None:
+            lent = _clouds(row, of)
+            writer.keep_clouds(row, lent)
+            lent.pixel[:], lent.count[:], lent.last_day[:] = 7, 7, 7
+
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(keep, order))
+            list(pool.map(keep_clouds, reversed(range(len(CLOUDS)))))
     return writer.checksums()
 
 
@@ -108,6 +129,9 @@ def test_what_is_recalled_is_what_was_kept(tmp_path: Path, threads: int) -> None
     with ThreadPoolExecutor(threads) as pool:
         for recalled, kept in zip(pool.map(recall, range(len(WINDOWS))), WINDOWS, strict=True):
             _same(recalled, kept)
+    for row in range(len(CLOUDS)):
+        for name, column in vars(_clouds(row)).items():
+            np.testing.assert_array_equal(getattr(reader.recall_clouds(row), name), column)
 
 
 def test_the_order_of_the_windows_and_the_threads_do_not_show_in_the_bytes(tmp_path: Path) -> None:
@@ -133,8 +157,8 @@ def test_what_has_no_meaning_does_not_show_in_the_bytes(tmp_path: Path) -> None:
 def test_a_month_after_the_first_keeps_no_reference(tmp_path: Path) -> None:
     with StateWriter(tmp_path) as writer:
         writer.keep(0, *WINDOWS[0])
-    assert sorted(path.name for path in tmp_path.iterdir()) == [MEMORY_FILE, SUSPICION_FILE]
-    assert sorted(writer.checksums()) == [MEMORY_FILE, SUSPICION_FILE]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(MONTHLY_FILES)
+    assert sorted(writer.checksums()) == sorted(MONTHLY_FILES)
 
 
 def _flip(path: Path) -> None:
@@ -157,7 +181,8 @@ def test_a_spoilt_file_is_refused_before_it_is_used(tmp_path: Path, name: str, s
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_of_another_tile_is_refused(tmp_path: Path, name: str) -> None:
     sums = _keep(tmp_path / "state", WINDOWS, range(len(WINDOWS)))
-    _keep(tmp_path / "other", [_window(index + 50, pixels) for index, pixels in enumerate(PIXELS)], range(len(PIXELS)))
+    others = [_window(index + 50, pixels) for index, pixels in enumerate(PIXELS)]
+    _keep(tmp_path / "other", others, range(len(PIXELS)), of=1)
     shutil.copy(tmp_path / "other" / name, tmp_path / "state" / name)
     with pytest.raises(StateError, match=f"{name} is not as it was written"):
         StateReader(tmp_path / "state", tmp_path / "state", sums)
@@ -169,8 +194,13 @@ def test_a_file_that_is_lost_while_it_is_used_is_told(tmp_path: Path, name: str,
     sums = _keep(tmp_path / "state", WINDOWS, range(len(WINDOWS)))
     reader = StateReader(tmp_path / "state", tmp_path / "state", sums)
     spoil(tmp_path / "state" / name)
-    with pytest.raises(StateError, match=f"{name} is damaged: build"):
+
+    def recall() -> None:
         reader.recall(0, _garbage(PIXELS[0]))
+        reader.recall_clouds(0)
+
+    with pytest.raises(StateError, match=f"{name} is damaged: build"):
+        recall()
 
 
 @pytest.mark.parametrize("pixels", [0, PIXELS[0] - 1, PIXELS[0] + 1, PIXELS[3]])
@@ -225,6 +255,7 @@ def test_a_disk_that_fills_up_is_told(tmp_path: Path) -> None:
 # --- Months, by the engine --------------------------------------------------------------------------------------------
 
 REFERENCE = days_of(dt.date(2016, 7, 3), dt.date(2018, 6, 30), 24)
+LAST = Month(2019, 7)
 MONITORED = days_of(dt.date(2018, 8, 3), dt.date(2019, 7, 29), 10)
 FOREST = Forest(
     shape=(72, 80),
@@ -235,6 +266,10 @@ FOREST = Forest(
     cloudy=frozenset(MONITORED[20:23]),
 )
 PARAMS = dataclasses.replace(ChangeParams(), monitor=MonitorParams(cell_px=32, min_cell_px=1, min_window_px=1))
+#: The same, but that what is felled is called cloud ever after; and how it is heard nevertheless. Over two rows of
+#: windows, each of which reads and remembers less than the tile.
+BRIGHT = dataclasses.replace(FOREST, called=9)
+FREEING = dataclasses.replace(PARAMS, false_clouds=FalseCloudParams(max_extent_m=100, ring_m=40))
 
 
 def _engine(
@@ -244,17 +279,19 @@ def _engine(
     folder: Path,
     known: StateReader | None,
     threads: int,
+    forest: Forest = FOREST,
+    params: ChangeParams = PARAMS,
 ) -> tuple[KeepingSink, Tally, dict[str, int]]:
     folder.mkdir(parents=True)
-    plan = plan_of(FOREST, month, reference, monitored)
-    sink = KeepingSink(FOREST.shape)
+    plan = plan_of(forest, month, reference, monitored)
+    sink = KeepingSink(forest.shape)
     with StateWriter(folder, TERMS if known is None else None) as keeper:
         tally = make_change_map(
             plan,
             _watched(),
-            FakeReader(FOREST),
+            FakeReader(forest),
             sink,
-            PARAMS,
+            params,
             threads,
             known=known,
             keeper=keeper,
@@ -277,24 +314,85 @@ def _watched() -> Any:
     return _Wood()
 
 
+def _in_two(
+    folder: Path, cut: int, threads: int, forest: Forest, params: ChangeParams
+) -> tuple[KeepingSink, Tally, dict[str, int]]:
+    """The map of the last month, from what was kept after the first so many dates."""
+    day = MONITORED[cut - 1]
+    first, then = folder / "first", folder / "then"
+    month = Month(day.year, day.month)
+    _, _, sums = _engine(month, REFERENCE, MONITORED[:cut], first, None, threads, forest, params)
+    sink, tally, _ = _engine(LAST, [], MONITORED[cut:], then, StateReader(first, first, sums), threads, forest, params)
+    return sink, tally, sums
+
+
 @pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("cut", [1, 15, 21, 29, 31, len(MONITORED) - 1])
+@pytest.mark.parametrize("cut", [1, 15, 21, 29, 30, 31, len(MONITORED) - 1])
+@pytest.mark.parametrize(("forest", "params"), [(FOREST, PARAMS), (BRIGHT, FREEING)], ids=["plain", "bright"])
 def test_a_month_after_what_was_kept_is_as_one_run_over_all_dates(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int, cut: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int, cut: int, forest: Forest, params: ChangeParams
 ) -> None:
     monkeypatch.setattr(engine, "WINDOW_PX", 32)
-    last = Month(2019, 7)
-    whole, tally, sums = _engine(last, REFERENCE, MONITORED, tmp_path / "whole", None, 1)
+    whole, tally, sums = _engine(LAST, REFERENCE, MONITORED, tmp_path / "whole", None, 1, forest, params)
     assert tally.confirmed == FOREST.mask().sum()
 
-    day = MONITORED[cut - 1]
-    _, _, first = _engine(Month(day.year, day.month), REFERENCE, MONITORED[:cut], tmp_path / "first", None, threads)
-    known = StateReader(tmp_path / "first", tmp_path / "first", first)
-    then, then_tally, _ = _engine(last, [], MONITORED[cut:], tmp_path / "then", known, threads)
+    then, then_tally, first = _in_two(tmp_path, cut, threads, forest, params)
     np.testing.assert_array_equal(then.state, whole.state)
     np.testing.assert_array_equal(then.change, whole.change)
     assert first[REFERENCE_FILE] == sums[REFERENCE_FILE]
-    for name in (MEMORY_FILE, SUSPICION_FILE):
+    for name in MONTHLY_FILES:
         assert (tmp_path / "then" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     for name in ("watched", "with_reference", "confirmed", "provisional", "suspected"):
         assert getattr(then_tally, name) == getattr(tally, name)
+
+
+def test_without_what_was_known_of_false_clouds_a_month_tells_less(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "WINDOW_PX", 32)
+    # On the last two dates of what is kept the felled is called cloud; the second is hazy, and says nothing.
+    kept, _, _ = _in_two(tmp_path / "kept", 31, 1, BRIGHT, FREEING)
+    monkeypatch.setattr(StateReader, "recall_clouds", lambda *_: CloudList.blank())
+    dropped, _, _ = _in_two(tmp_path / "dropped", 31, 1, BRIGHT, FREEING)
+    looks = [sink.band("n_clear_after")[FOREST.mask()] for sink in (kept, dropped)]
+    assert (looks[0] == looks[1] + 1).all()
+    clouds = [(tmp_path / name / "then" / CLOUDS_FILE).read_bytes() for name in ("kept", "dropped")]
+    assert clouds[0] != clouds[1]
+
+
+def test_a_month_without_scenes_hands_on_what_was_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "WINDOW_PX", 32)
+    _in_two(tmp_path, len(MONITORED), 1, BRIGHT, FREEING)
+    kept, handed_on = (tmp_path / name / CLOUDS_FILE for name in ("first", "then"))
+    assert handed_on.read_bytes() == kept.read_bytes()
+    reader = pa.ipc.open_file(str(kept))
+    assert [reader.get_batch(row).num_rows > 0 for row in range(3)] == [True, True, False]
+
+
+@pytest.mark.parametrize("window_px", [32, 64, 1024])
+@pytest.mark.parametrize("threads", [1, 4])
+def test_false_clouds_do_not_depend_on_windows_and_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, window_px: int, threads: int
+) -> None:
+    few = MONITORED[:33]
+    wanted, tally, _ = _engine(LAST, REFERENCE, few, tmp_path / "one", None, 1, BRIGHT, FREEING)
+    monkeypatch.setattr(engine, "WINDOW_PX", window_px)
+    got, _, _ = _engine(LAST, REFERENCE, few, tmp_path / "other", None, threads, BRIGHT, FREEING)
+    assert tally.confirmed == FOREST.mask().sum()
+    np.testing.assert_array_equal(got.state, wanted.state)
+    np.testing.assert_array_equal(got.change, wanted.change)
+
+
+def test_plain_classes_hide_what_is_called_cloud(tmp_path: Path) -> None:
+    _, tally, sums = _engine(LAST, REFERENCE, MONITORED, tmp_path / "plain", None, 1, BRIGHT, PARAMS)
+    assert (tally.provisional, tally.confirmed, tally.suspected) == (0, 0, 0)
+    reader = StateReader(tmp_path / "plain", tmp_path / "plain", sums)
+    assert reader.recall_clouds(0).pixel.size == 0
+
+
+def test_where_nothing_is_called_cloud_freeing_changes_nothing(tmp_path: Path) -> None:
+    plain, _, sums = _engine(LAST, REFERENCE, MONITORED, tmp_path / "plain", None, 1, FOREST, PARAMS)
+    freed, _, other = _engine(LAST, REFERENCE, MONITORED, tmp_path / "freed", None, 1, FOREST, FREEING)
+    np.testing.assert_array_equal(freed.state, plain.state)
+    np.testing.assert_array_equal(freed.change, plain.change)
+    assert other == sums

@@ -3,10 +3,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tiles.errors import InvalidParameterError
-from tiles.tile_names import TILES_OF_FRANCE, is_tile_name, parse_tiles, utm_zone
+from tiles.tile_names import TILES_OF_FRANCE, is_tile_name, parse_tiles, tile_bbox, utm_zone
 
 
 def test_the_table_of_france_is_that_of_the_layer(shared_data: Path) -> None:
@@ -20,6 +21,42 @@ def test_the_table_of_france_holds_what_is_known_of_it() -> None:
     assert {utm_zone(tile) for tile in TILES_OF_FRANCE} == {29, 30, 31, 32}
     # The Morvan, the Landes, Brest, Bonifacio.
     assert {"31TEN", "30TXQ", "30UUU", "32TNL"} <= set(TILES_OF_FRANCE)
+
+
+def test_the_ground_of_a_tile_is_in_its_box_and_little_else(shared_data: Path) -> None:
+    layer = json.loads((shared_data / "layers" / "s2_tiles_france.geojson").read_text())
+    assert len(layer["features"]) == 98
+    for feature in layer["features"]:
+        corners = np.array(feature["geometry"]["coordinates"][0])[:, :2]
+        west, south, east, north = tile_bbox(feature["properties"]["Name"])
+        beyond = np.array([*(corners.min(axis=0) - (west, south)), *((east, north) - corners.max(axis=0))])
+        # Not so far as to hold another tile than the eight around.
+        assert (beyond > 0.01).all(), feature["properties"]["Name"]
+        assert (beyond < 0.08).all(), feature["properties"]["Name"]
+
+
+def test_the_ground_of_real_items_is_in_the_box_of_their_tile(shared_data: Path) -> None:
+    bands = set()
+    for file in (shared_data / "stac").glob("*.json"):
+        item = json.loads(file.read_text())
+        tile = (item["properties"].get("grid:code") or item["properties"]["s2:mgrs_tile"]).removeprefix("MGRS-")
+        west, south, east, north = tile_bbox(tile)
+        box = item["bbox"]
+        assert west < box[0] < box[2] < east, file.name
+        assert south < box[1] < box[3] < north, file.name
+        bands.add(tile[2])
+    # South of the equator too.
+    assert {"E", "T", "U", "V"} <= bands
+
+
+def test_a_tile_over_the_antimeridian_goes_from_east_to_west() -> None:
+    west, south, east, north = tile_bbox("01KAB")
+    assert (west > 179, east < -179, -18 < south < north < -16) == (True, True, True)
+
+
+def test_the_ground_of_no_tile() -> None:
+    with pytest.raises(InvalidParameterError, match="31TZZ"):
+        tile_bbox("31TZZ")
 
 
 @pytest.mark.parametrize("name", ["31TFJ", "30UUU", "01CAV", "60XZV", "34TFR"])

@@ -33,7 +33,7 @@ def is_wanted(
     """
     if item.datetime is not None and not first_day <= acquired_utc(item.datetime).date() <= last_day:
         return False
-    if tile is not None and tile_of(item.properties) not in (None, tile):
+    if tile is not None and tile_of(item) not in (None, tile):
         return False
     return bbox is None or item.bbox is None or boxes_meet(bbox, item.bbox)
 

@@ -21,6 +21,7 @@ from tiles.catalog._selection import Box, is_wanted, one_line, quietly
 from tiles.catalog.stac_items import ASSET_NAMES, gather, use_copies
 from tiles.errors import CatalogueError, SceneError
 from tiles.http import RETRIED_STATUS, HttpParams, retry_of
+from tiles.tile_names import tile_bbox
 
 PAGE_ITEMS = 100
 """Items asked for in one page: larger pages make Planetary Computer run out of its time."""
@@ -64,7 +65,7 @@ class StacApiCatalogue:
     access
         How its files are opened.
     tile_property
-        By which it finds a tile; without one the box alone is sent, and tiles are told apart here.
+        By which it finds a tile; without one the tile's box is sent, and tiles are told apart here.
     scheme
         Which of an asset's addresses is read (``s3`` or ``https``), where it has more than one.
     http
@@ -103,9 +104,9 @@ class StacApiCatalogue:
         Raises
         ------
         CatalogueError
-            Also when neither a box is given, nor a tile that the API can look for.
+            Also when neither a box nor a tile is given.
         """
-        if bbox is None and (tile is None or self._tile_property is None):
+        if bbox is None and tile is None:
             raise CatalogueError(f"The catalogue {self.href} covers the world: say where (an area of interest).")
         items: list[pystac.Item] = []
         skipped: list[SkippedScene] = []
@@ -144,10 +145,9 @@ class StacApiCatalogue:
             elif client.conforms_to(ConformanceClasses.FILTER):
                 more["filter"] = {"op": "=", "args": [{"property": name}, value]}
                 more["filter_lang"] = "cql2-json"
-            elif bbox is None:
-                raise CatalogueError(
-                    f"The catalogue {self.href} cannot look for a tile: say where (an area of interest)."
-                )
+        if tile is not None and bbox is None and not {"query", "filter"} & more.keys():
+            # By what its tiles are called is not known, or it cannot look for it; where they lie is.
+            bbox = tile_bbox(tile)
         # A day more than is wanted, and told apart here: its last second is a matter of opinion among servers.
         days = f"{first_day}T00:00:00Z/{last_day + dt.timedelta(1)}T00:00:00Z"
         return client.search(collections=[self.collection], datetime=days, bbox=bbox, limit=PAGE_ITEMS, **more)

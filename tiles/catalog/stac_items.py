@@ -5,9 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any
 
 import pystac
 import shapely
@@ -19,6 +18,7 @@ from tiles.catalog._protocol import Found, SkippedScene
 from tiles.catalog.passes import once_a_pass
 from tiles.errors import SceneError
 from tiles.scene import Band, Scene, dn_offset_of, parse_baseline
+from tiles.tile_names import is_tile_name
 
 ASSET_NAMES: dict[Band, tuple[str, ...]] = {
     Band.RED: ("red", "B04", "B04_10m"),
@@ -49,6 +49,7 @@ def scene_of(item: pystac.Item) -> Scene:
     red = next(item.assets[name] for name in ASSET_NAMES[Band.RED] if name in item.assets)
     baseline = parse_baseline(properties)
     datatake = properties.get("s2:datatake_id") or properties.get("eopf:datatake_id")
+    footprint = _footprint(item)
     return Scene(
         id=item.id,
         acquired=acquired_utc(item.datetime),
@@ -59,8 +60,9 @@ def scene_of(item: pystac.Item) -> Scene:
         # The identifier ends in the baseline (..._N05.00): without it, reprocessed scenes share their pass.
         datatake=None if datatake is None else str(datatake).rpartition("_N")[0] or str(datatake),
         generated=_generated(item),
-        footprint=_footprint(item),
-        cloud_share=_cloud_share(item),
+        footprint=footprint,
+        cloud_share=_share(item, "eo:cloud_cover"),
+        seen_share=_seen_share(item, footprint),
     )
 
 
@@ -69,10 +71,21 @@ def acquired_utc(moment: dt.datetime) -> dt.datetime:
     return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
 
 
-def tile_of(properties: Mapping[str, Any]) -> str | None:
-    """Name of the tile that an item's properties give, such as ``31TDK``; None where they give none."""
+def tile_of(item: pystac.Item) -> str | None:
+    """Name of the tile that an item shows, such as ``31TDK``; None where it gives none.
+
+    Archives tell it by ``grid:code``, ``s2:mgrs_tile`` or the three parts of STAC's former MGRS extension (``mgrs:*``);
+    else it stands in the identifier, in ESA's names and in those made after them.
+    """
+    properties = item.properties
     code = properties.get("grid:code") or properties.get("s2:mgrs_tile")
-    return None if code is None else str(code).removeprefix("MGRS-")
+    if code is not None:
+        return str(code).removeprefix("MGRS-")
+    parts = [properties.get(f"mgrs:{name}") for name in ("utm_zone", "latitude_band", "grid_square")]
+    if all(part is not None for part in parts):
+        return "".join(str(part) for part in parts).rjust(5, "0")
+    words = (word.removeprefix("T").rjust(5, "0") for word in re.split(r"[^0-9A-Za-z]+", item.id))
+    return next((word for word in words if is_tile_name(word)), None)
 
 
 def use_copies(item: pystac.Item, scheme: str) -> None:
@@ -143,25 +156,35 @@ def _footprint(item: pystac.Item) -> BaseGeometry | None:
         outline = shapely.make_valid(shapely.geometry.shape(item.geometry))
     if outline is None or outline.area == 0:
         return None
-    if nodata_pct is not None:
-        # Some catalogues outline the tile, whatever part of it was seen.
-        km2 = outline.area * 111.32**2 * math.cos(math.radians(outline.centroid.y))
-        if km2 / _TILE_KM2 > 1.1 - float(nodata_pct) / 100:
-            return None
-    return outline
+    # Some catalogues outline the tile, whatever part of it was seen.
+    whole = nodata_pct is not None and _km2(outline) / _TILE_KM2 > 1.1 - float(nodata_pct) / 100
+    return None if whole else outline
 
 
-def _cloud_share(item: pystac.Item) -> float | None:
-    """Cloud over the tile; None where the item does not tell, or tells what cannot be."""
-    told = item.properties.get("eo:cloud_cover")
+def _share(item: pystac.Item, name: str) -> float | None:
+    """A property in per cent, as a share; None where the item does not tell, or tells what cannot be."""
+    told = item.properties.get(name)
     with suppress(ValueError, TypeError):
         share = float(told) / 100  # type: ignore[arg-type]
         return share if 0 <= share <= 1 else None
     return None
 
 
+def _seen_share(item: pystac.Item, footprint: BaseGeometry | None) -> float | None:
+    """Share of the tile that holds data: by the pixels that the item says do not, else by its outline."""
+    nodata = _share(item, "s2:nodata_pixel_percentage")
+    if nodata is not None:
+        return 1 - nodata
+    return None if footprint is None else min(1.0, _km2(footprint) / _TILE_KM2)
+
+
+def _km2(outline: BaseGeometry) -> float:
+    """Area of an outline in degrees, to a hundredth."""
+    return float(outline.area * 111.32**2 * math.cos(math.radians(outline.centroid.y)))
+
+
 def _tile(item: pystac.Item) -> str:
-    tile = tile_of(item.properties)
+    tile = tile_of(item)
     if tile is None:
-        raise SceneError(item.id, "it does not say which tile it shows (grid:code or s2:mgrs_tile)")
+        raise SceneError(item.id, "it does not say which tile it shows (grid:code, s2:mgrs_tile or its identifier)")
     return tile
