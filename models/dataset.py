@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -28,6 +27,7 @@ from detector.features import FEATURES
 from models.causes import Cause
 from models.schema import COLUMNS, EVENT_COLUMNS, FEATURE_NAMES, SCHEMA_VERSION, Column, Kind, Source
 from tiles.errors import DatasetError, OutputError
+from tiles.placing import written_beside
 
 _SHARES: Final = ("event_share", "found_share")
 _ARROW: Final = {
@@ -200,23 +200,18 @@ def write_table(table: TrainingTable, path: Path, about: Mapping[str, Any] | Non
         "primary_column": "geometry",
         "columns": {"geometry": {"encoding": "WKB", "geometry_types": []}},
     }
+    # Put in place in the reverse order: who finds the rows finds their events.
     parts = (
-        (events_path(path), _arrow(table.events, EVENT_COLUMNS), {"sylvigie": json.dumps(said)}),
         (path, _arrow(table.rows, COLUMNS), {"geo": json.dumps(geo), "sylvigie": json.dumps(said)}),
+        (events_path(path), _arrow(table.events, EVENT_COLUMNS), {"sylvigie": json.dumps(said)}),
     )
-    beside = [target.with_name(f".{target.name}.partial-{os.getpid()}") for target, _, _ in parts]
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for partial, (_, columns, metadata) in zip(beside, parts, strict=True):
-            pq.write_table(columns.replace_schema_metadata(metadata), partial, compression="zstd")
-        for partial, (target, _, _) in zip(beside, parts, strict=True):
-            partial.replace(target)
+        with ExitStack() as stack:
+            for target, columns, metadata in parts:
+                partial = stack.enter_context(written_beside(target))
+                pq.write_table(columns.replace_schema_metadata(metadata), partial, compression="zstd")
     except OSError as error:
         raise OutputError(f"The training table cannot be written to {path} ({error.strerror or error}).") from error
-    finally:
-        for partial in beside:
-            with suppress(OSError):
-                partial.unlink(missing_ok=True)
     return content
 
 
