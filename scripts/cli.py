@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scripts.exit_codes import ExitCode, exit_code_of
+from scripts.train_data_command import train
 from scripts.layers_command import layers
 from scripts.rules_command import rules_app
 from tiles.errors import AreaError, SylvigieError
@@ -27,6 +28,7 @@ _CATALOG_HELP = (
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 reference = typer.Typer(help="What a tile's intact forest looks like.", no_args_is_help=True)
 app.add_typer(reference, name="reference")
+app.add_typer(train, name="train")
 app.add_typer(rules_app, name="rules")
 app.add_typer(layers, name="layers")
 

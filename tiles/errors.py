@@ -14,6 +14,7 @@
     ├── AreaError                 an area of interest or forest mask that cannot serve
     ├── LayerError                a reference layer is absent, broken, or cannot be fetched or imported
     ├── StateError                what was kept of a tile is absent, damaged or made otherwise
+    ├── DatasetError              a table of training data that does not fit
     ├── RulesError                a rule of criteria or legal points that will not do
     ├── OutputError               the results cannot be written
     ├── LockedError               another process is at work there
@@ -100,6 +101,10 @@ class LayerError(SylvigieError):
 
 class StateError(SylvigieError):
     """What was kept of a tile is absent, damaged or made with other parameters."""
+
+
+class DatasetError(SylvigieError):
+    """A table of training data, or of labels, cannot be read or does not fit what it should be."""
 
 
 class RulesError(SylvigieError):
