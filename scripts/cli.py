@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scripts.exit_codes import ExitCode, exit_code_of
-from scripts.train_data_command import train
 from scripts.layers_command import layers
 from scripts.rules_command import rules_app
+from scripts.train_data_command import train
 from tiles.errors import AreaError, SylvigieError
 
 if TYPE_CHECKING:
