@@ -111,6 +111,9 @@ class Alert:
     date `last_intact`, `scenes_after` those from `first_low` to the end of the month. Counts are medians over
     the pixels, NDVI means.
 
+    `evidence` is what the infrared shows of the loss (`detector.cause.evidence.Evidence`), `cause` what was decided
+    from it.
+
     `tile` is the tile whose patch gave the identity, `tiles` all on which the alert was seen, that one first.
     `updated` is the last day of the month in which the alert last changed, `merged_into` the alert that it became.
     """
@@ -133,6 +136,7 @@ class Alert:
     potentially_abusive: bool | None = None
     criteria: tuple[Mapping[str, Any], ...] | None = None
     legal_points: tuple[Mapping[str, Any], ...] | None = None
+    evidence: Mapping[str, float | int | None] | None = None
     cause: str | None = None
     cause_reasons: tuple[Mapping[str, Any], ...] | None = None
     commune_insee: str | None = None

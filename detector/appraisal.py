@@ -1,4 +1,4 @@
-"""What is said of alerts beyond the imagery: where each lies, and which criteria and legal points it meets."""
+"""What is said of alerts beyond the imagery: where each lies, what caused it, what the rules say."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from detector.alerts import Alert
+from detector.cause.deciding import CauseParams, Surroundings, decide
+from detector.cause.evidence import Evidence
 from detector.context import ContextParams, EarlierCuts, Event, Layers, PatchContext, describe
+from detector.context.forest import is_forest
 from detector.criteria.evaluation import judged
 from detector.criteria.rules import Rules
 
@@ -73,11 +76,14 @@ class LayersAndRules:
         Criteria and legal points.
     params
         Distances and limits.
+    causes
+        What causes are told apart by.
     """
 
     layers: Layers
     rules: Rules
     params: ContextParams = field(default_factory=ContextParams)
+    causes: CauseParams = field(default_factory=CauseParams)
 
     def __call__(self, alerts: Sequence[Alert], grounds: Sequence[BaseGeometry], cuts_since: date | None) -> Appraised:
         """Appraise alerts; see `Appraiser`.
@@ -99,7 +105,30 @@ class LayersAndRules:
             self.params,
         )
         placed = [_placed(alert, context) for alert, context in zip(alerts, described.contexts, strict=True)]
-        return Appraised(tuple(judged(alert, self.rules) for alert in placed), described.warnings)
+        caused = [with_cause(alert, self.causes) for alert in placed]
+        return Appraised(tuple(judged(alert, self.rules) for alert in caused), described.warnings)
+
+
+def with_cause(alert: Alert, params: CauseParams) -> Alert:
+    """An alert with what its loss was caused by, decided from its evidence and from what layers tell of it."""
+    shares = alert.forest_shares
+    decision = decide(
+        None if alert.evidence is None else Evidence.of(alert.evidence),
+        Surroundings(
+            alert.area_ha,
+            alert.last_intact,
+            alert.first_low,
+            forest_share=None if shares is None else sum(share for code, share in shares.items() if is_forest(code)),
+            burnt_ha=alert.burnt_ha,
+            storm_ha=alert.storm_ha,
+            fires=alert.fires,
+            storms=alert.storms,
+        ),
+        params,
+    )
+    return replace(
+        alert, cause=decision.cause.value, cause_reasons=tuple(reason.as_field() for reason in decision.reasons)
+    )
 
 
 def ground_of(parts: Sequence[BaseGeometry]) -> BaseGeometry:

@@ -11,6 +11,7 @@ import shapely
 from numpy.typing import NDArray
 from skimage.measure import inertia_tensor_eigvals
 
+from detector.cause.evidence import Evidence
 from detector.outlines import measure, to_wgs84
 from detector.patches import Patch
 from detector.pixel_groups import PixelGroups, date_patches, dates_of, days_of
@@ -44,6 +45,7 @@ class Feature:
 
 
 _CHANGE = "change map"
+_INFRARED = "B8A, B11, B12 around the patch"
 _MASK = "patch mask, holes filled"
 _OUTLINE = "simplified outline"
 
@@ -100,7 +102,20 @@ FEATURES: tuple[Feature, ...] = (
     Feature("n_holes", "holes", (0, None), "Holes before they were filled", "patch mask"),
     Feature("filled_share", "1", (0, 1), "Share of the area that is no changed pixel but a hole filled", _MASK),
     Feature("confirmed_share", "1", (0, 1), "Share of the pixels that are confirmed", _CHANGE),
+    Feature("nir_after", "1", (None, None), "Reflectance of B8A after the loss", _INFRARED),
+    Feature("swir16_after", "1", (None, None), "Reflectance of B11 after the loss", _INFRARED),
+    Feature("swir22_after", "1", (None, None), "Reflectance of B12 after the loss", _INFRARED),
+    Feature("nir_kept", "1", (None, None), "B8A after over before, beside the intact forest around", _INFRARED),
+    Feature("swir16_kept", "1", (None, None), "B11 after over before, beside the intact forest around", _INFRARED),
+    Feature("ndmi_after", "1", (None, None), "NDMI (B8A, B11) after the loss", _INFRARED),
+    Feature("ndmi_change", "1", (None, None), "NDMI after less before, beside the intact forest around", _INFRARED),
+    Feature("nbr_after", "1", (None, None), "NBR (B8A, B12) after the loss", _INFRARED),
+    Feature("nbr_change", "1", (None, None), "NBR after less before, beside the intact forest around", _INFRARED),
+    Feature("ndmi_drift", "1", (None, None), "NDMI's change in the year before the loss, beside the forest", _INFRARED),
+    Feature("ndmi_apart_earlier", "1", (None, None), "NDMI less the forest's, a year before the loss", _INFRARED),
 )
+
+_OF_EVIDENCE = tuple(feature.name for feature in FEATURES if feature.source == _INFRARED)
 
 
 def patch_features(patches: Sequence[Patch], pixels: ChangedPixels, grid: Grid) -> pd.DataFrame:
@@ -121,7 +136,22 @@ def patch_features(patches: Sequence[Patch], pixels: ChangedPixels, grid: Grid) 
         One row a patch, in their order; the columns of `FEATURES`, float64, NaN where unknown.
     """
     columns = _spectral(patches, pixels) | _temporal(patches, pixels) | _shape(patches, grid)
+    columns |= dict.fromkeys(_OF_EVIDENCE, np.full(len(patches), np.nan))
     return pd.DataFrame({feature.name: columns[feature.name] for feature in FEATURES}, dtype=np.float64)
+
+
+def with_evidence(features: pd.DataFrame, evidence: Sequence[Evidence]) -> pd.DataFrame:
+    """Features with what the infrared shows.
+
+    Parameters
+    ----------
+    features
+        Of `patch_features`, whose infrared is unknown.
+    evidence
+        Of the same patches.
+    """
+    seen = {name: [getattr(one, name) for one in evidence] for name in _OF_EVIDENCE}
+    return features.assign(**{name: np.array(values, np.float64) for name, values in seen.items()})
 
 
 def _spectral(patches: Sequence[Patch], pixels: ChangedPixels) -> dict[str, NDArray[np.float64]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Protocol
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from detector.alerts import Alert, AlertState, AlertStatus, ClosedReason, publishable
+from detector.cause.evidence import COUNTS
 from detector.known import Change, Event, KnownPatch, Register, Tracked
 from detector.outlines import Geometries, measure
 from detector.params import TrackParams
@@ -251,6 +252,7 @@ class Ledger:
             ndvi_before=_mean([alert.ndvi_before for alert in alerts], weights),
             ndvi_after=_mean([alert.ndvi_after for alert in alerts], weights),
             ndvi_drop=_mean([alert.ndvi_drop for alert in alerts], weights),
+            evidence=_evidence(alerts, weights),
             n_clear_before=largest.n_clear_before,
             n_clear_after=largest.n_clear_after,
             scenes_before=first.scenes_before,
@@ -262,6 +264,22 @@ class Ledger:
             closed_reason=None,
             merged_into=None,
         )
+
+
+def _evidence(alerts: Sequence[Alert], weights: NDArray[np.float64]) -> Mapping[str, float | int | None] | None:
+    """Means by area of what is known of the patches; of dates that were read the fewest."""
+    known = [(alert.evidence, weight) for alert, weight in zip(alerts, weights, strict=True) if alert.evidence]
+    if len(known) <= 1:
+        return known[0][0] if known else None
+    parts, shares = [part for part, _ in known], np.array([weight for _, weight in known])
+    told: dict[str, float | int | None] = {}
+    for name in parts[0]:
+        values = [part.get(name) for part in parts]
+        if name in COUNTS:
+            told[name] = min(int(value or 0) for value in values)
+        else:
+            told[name] = _mean(values, shares)
+    return told
 
 
 def _mean(values: Sequence[float | None], weights: NDArray[np.float64]) -> float | None:

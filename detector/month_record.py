@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from affine import Affine
@@ -19,7 +19,7 @@ from tiles.catalog import SkippedScene
 from tiles.engine import ChangeParams, Tally, TilePlan
 from tiles.grid import Grid
 from tiles.month import Month
-from tiles.scene import Band, Scene
+from tiles.scene import INFRARED_BANDS, Band, Scene
 
 
 def month_record(
@@ -101,7 +101,30 @@ def _heard(scene: Scene) -> dict[str, Any]:
             product.id: product.offset_evidence for product in scene.members if product.offset_evidence is not None
         },
         "classification": scene.hrefs[Band.SCL],
+        "infrared": [_infrared(product) for product in scene.members],
     }
+
+
+def _infrared(product: Scene) -> dict[str, Any]:
+    """What is needed to look at a product's infrared in a later month."""
+    bands = {band.value: product.hrefs[band] for band in (Band.SCL, *INFRARED_BANDS) if band in product.hrefs}
+    return {"id": product.id, "dn_offset": product.dn_offset, "hrefs": bands}
+
+
+def infrared_scene(tile: str, scene: Mapping[str, Any]) -> Scene | None:
+    """A scene of a record, with its classification and infrared alone; None where the record does not tell them."""
+    acquired = dt.datetime.fromisoformat(scene["acquired"])
+    products = [
+        Scene(
+            str(told["id"]),
+            acquired,
+            tile,
+            {Band(name): str(href) for name, href in told["hrefs"].items()},
+            told["dn_offset"],
+        )
+        for told in scene.get("infrared", ())
+    ]
+    return replace(products[0], parts=tuple(products[1:])) if products else None
 
 
 def _described(grid: Grid) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -20,13 +20,15 @@ from shapely.geometry.base import BaseGeometry
 
 from detector.alerts import Alert, ScanContext, build_alerts, write_features, write_geojson
 from detector.appraisal import Appraiser
-from detector.features import patch_features
+from detector.cause.evidence import Evidence, InfraredSource, Loss, described, read_evidence
+from detector.cause.params import EvidenceParams
+from detector.features import patch_features, with_evidence
 from detector.outlines import Geometries, to_wgs84
 from detector.params import PatchParams
 from detector.patches import Patch, find_patches
 from tiles.catalog import Catalogue, Found, SkippedScene
 from tiles.change import ChangeMapFiles, ChangeMapWriter, read_changed_pixels, write_item
-from tiles.engine import ChangeParams, Tally, TilePlan, make_change_map
+from tiles.engine import ChangeParams, Tally, TilePlan, available_threads, make_change_map
 from tiles.errors import AreaError, GridError, NoSceneError, OutputError, SceneReadError, SylvigieError
 from tiles.grid import Grid
 from tiles.merging import archive_reader
@@ -49,7 +51,11 @@ class ScanParams:
 
 @dataclass(frozen=True)
 class TileResult:
-    """What came of a tile; `grounds` are the alerts' outlines along the pixel edges, in WGS 84."""
+    """What came of a tile.
+
+    `grounds` are the alerts' outlines along the pixel edges, in WGS 84; `infrared_unread` are scenes whose infrared
+    could not be read around patches, with the reasons.
+    """
 
     plan: TilePlan
     tally: Tally
@@ -57,6 +63,7 @@ class TileResult:
     grounds: tuple[BaseGeometry, ...]
     features: pd.DataFrame
     skipped: tuple[SkippedScene, ...]
+    infrared_unread: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -244,9 +251,17 @@ def _scan_tile(
         {"reference": plan.reference, "monitored": plan.monitored},
         software_version(),
     )
-    found = find_alerts(files, plan, params.patches)
+    found = find_alerts(files, plan, params.patches, infrared=infrared_of(plan, plan.scenes, reader, threads))
     grounds = exact_outlines(found.patches, plan.grid)
-    return TileResult(plan, tally, found.alerts, tuple(grounds), found.features, tuple(attempts.left_out))
+    return TileResult(
+        plan, tally, found.alerts, tuple(grounds), found.features, tuple(attempts.left_out), found.infrared_unread
+    )
+
+
+def infrared_of(plan: TilePlan, scenes: Sequence[Scene], reader: Reader, threads: int | None) -> InfraredSource:
+    """The images in which the infrared of a tile's patches is looked at."""
+    classes = plan.grid.coarser(plan.pixels_per_class)
+    return InfraredSource(scenes, reader, classes, threads or available_threads())
 
 
 def with_forest(watched: WatchedArea, forest: ForestOf | None, grid: Grid) -> WatchedArea:
@@ -280,15 +295,25 @@ def _appraised(
 
 @dataclass(frozen=True)
 class TileAlerts:
-    """Patches of a tile, their features row by row, and the alerts that they make on their own."""
+    """Patches of a tile, their features row by row, and the alerts that they make on their own.
+
+    `infrared_unread` are scenes whose infrared could not be read, with the reasons.
+    """
 
     patches: tuple[Patch, ...]
     features: pd.DataFrame
     alerts: tuple[Alert, ...]
+    infrared_unread: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_alerts(
-    files: ChangeMapFiles, plan: TilePlan, params: PatchParams, scenes: Sequence[tuple[dt.date, str]] | None = None
+    files: ChangeMapFiles,
+    plan: TilePlan,
+    params: PatchParams,
+    scenes: Sequence[tuple[dt.date, str]] | None = None,
+    *,
+    infrared: InfraredSource | None = None,
+    earlier: Sequence[Alert] = (),
 ) -> TileAlerts:
     """Find the patches of a tile's change map.
 
@@ -302,6 +327,10 @@ def find_alerts(
         What is a patch.
     scenes
         Day and identifier of the scenes that losses may rest on; those that the plan monitors by default.
+    infrared
+        Where the infrared of patches is looked at; without it the evidence of their causes is unknown.
+    earlier
+        Alerts of the month before: of those that are the same still, and were looked at enough, nothing is read again.
     """
     if scenes is None:
         scenes = [(scene.day, scene.id) for scene in plan.monitored]
@@ -310,7 +339,45 @@ def find_alerts(
     features = patch_features(patches, pixels, plan.grid)
     context = ScanContext(plan.tile, plan.month.last_day, tuple(scenes))
     alerts = build_alerts(patches, features, pixels, plan.grid, context, params)
-    return TileAlerts(tuple(patches), features, tuple(alerts))
+    if infrared is None:
+        return TileAlerts(tuple(patches), features, tuple(alerts))
+    evidence, unread = _look(patches, alerts, features, files, infrared, earlier)
+    alerts = [replace(alert, evidence=seen.as_field()) for alert, seen in zip(alerts, evidence, strict=True)]
+    return TileAlerts(tuple(patches), with_evidence(features, evidence), tuple(alerts), unread)
+
+
+def _look(
+    patches: Sequence[Patch],
+    alerts: Sequence[Alert],
+    features: pd.DataFrame,
+    files: ChangeMapFiles,
+    infrared: InfraredSource,
+    earlier: Sequence[Alert],
+) -> tuple[list[Evidence], Mapping[str, str]]:
+    """Evidence of the patches' causes, and scenes that could not be read for it."""
+    before = {alert.id: alert for alert in earlier}
+    known = [_still_known(before.get(alert.id), alert) for alert in alerts]
+    wanted = [index for index, seen in enumerate(known) if seen is None]
+    read = read_evidence(
+        [patches[index] for index in wanted],
+        [Loss(alerts[index].last_intact, alerts[index].first_low) for index in wanted],
+        files.state,
+        infrared,
+    )
+    for index, seen in zip(wanted, read.evidence, strict=True):
+        known[index] = seen
+    columns = {str(name): features[name].to_numpy() for name in features}
+    rows = [{name: values[index] for name, values in columns.items()} for index in range(len(features))]
+    return [described(seen or Evidence(), row) for seen, row in zip(known, rows, strict=True)], read.unread
+
+
+def _still_known(before: Alert | None, now: Alert) -> Evidence | None:
+    """What was read of an alert in the month before, where that is all that would be read again."""
+    if before is None or before.evidence is None:
+        return None
+    same = (before.area_ha, before.last_intact, before.first_low) == (now.area_ha, now.last_intact, now.first_low)
+    seen = Evidence.of(before.evidence)
+    return seen if same and seen.dates_after >= EvidenceParams().dates else None
 
 
 def _blind(result: TileResult, params: ScanParams) -> str | None:
@@ -411,6 +478,7 @@ def _record(result: ScanResult, catalogue: Catalogue, params: ScanParams) -> str
                     if product.offset_evidence is not None
                 },
                 "pixels": vars(tile.tally),
+                "infrared_unread": dict(tile.infrared_unread),
             }
             for tile in result.tiles
         ],

@@ -15,11 +15,12 @@ from typing import Any
 
 import rasterio
 
-from detector.alert_tables import write_found
+from detector.alert_tables import read_found, write_found
+from detector.alerts import Alert
 from detector.known import FoundPatch
 from detector.layers.forest_mask import forest_of_layers
-from detector.month_record import days_heard, grid_of, month_record, plain, skipped_of
-from detector.pipeline import TileAlerts, exact_outlines, find_alerts, software_version, with_forest
+from detector.month_record import days_heard, grid_of, infrared_scene, month_record, plain, skipped_of
+from detector.pipeline import TileAlerts, exact_outlines, find_alerts, infrared_of, software_version, with_forest
 from detector.ports import Progress, TileJob, TileOutcome, TileStatus
 from detector.tile_rows import RowJob, RowShare, put_together
 from detector.tile_store import FOREST_FILE, PATCHES_FILE, TileMonth, TileStore, write_record
@@ -319,11 +320,25 @@ class _TileWork:
             not_chosen=len(attempts.scenes) - len(plan.scenes),
             missing=missing_of(scenes, plan, left_out, per_month) if work.is_build else (),
         )
-        heard = [*self._scenes_before(work.before), *record["scenes"]]
-        found = find_alerts(files, plan, params.patches, days_heard(heard))
+        before = self._scenes_before(work.before)
+        remembered = [scene for told in before if (scene := infrared_scene(job.tile, told)) is not None]
+        found = find_alerts(
+            files,
+            plan,
+            params.patches,
+            days_heard([*before, *record["scenes"]]),
+            infrared=infrared_of(plan, [*remembered, *plan.scenes], self._reader, job.threads),
+            earlier=() if work.before is None else self._alerts_of(work.before),
+        )
+        record["infrared_unread"] = dict(found.infrared_unread)
         features = {str(name): found.features[name].to_numpy() for name in found.features}
         write_found(_found_patches(found, plan.grid), folder / PATCHES_FILE, features)
         write_record(folder, record)
+
+    @staticmethod
+    def _alerts_of(kept: TileMonth) -> list[Alert]:
+        """Alerts that a month's patches make on their own."""
+        return [patch.alert for patch in read_found(kept.folder / PATCHES_FILE)]
 
     def _compute_elsewhere(
         self,

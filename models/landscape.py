@@ -133,7 +133,7 @@ class Landscape:
                 id=f"SIMULATED_{day:%Y%m%d}",
                 acquired=dt.datetime.combine(day, dt.time(9, 20), dt.UTC),
                 tile=TILE,
-                hrefs=dict.fromkeys(Band, f"{index}"),
+                hrefs={band: f"{index}" for band in Band if band is Band.SCL or band.value in self.cube.bands},
             )
             for index, day in enumerate(self.cube.days)
             if day <= last_day

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from detector.params import PatchParams
 from detector.patches import Patch
-from detector.pipeline import TileAlerts, find_alerts
+from detector.pipeline import TileAlerts, find_alerts, infrared_of
 from models.causes import Cause
 from models.dataset import TrainingTable, concatenate
 from models.events import EventParams, EventShape, draw_cause, draw_date, draw_shape
@@ -296,7 +296,8 @@ def scan_landscape(landscape: Landscape, month: Month, params: SimulationParams)
         files = ChangeMapFiles.under(Path(folder), TILE, month)
         with ChangeMapWriter(files, plan.grid) as writer:
             make_change_map(plan, WatchedArea().on(plan.grid), landscape, writer, change, threads=1)
-        return find_alerts(files, plan, PatchParams(min_area_ha=params.min_area_ha))
+        infrared = infrared_of(plan, plan.scenes, landscape, threads=1)
+        return find_alerts(files, plan, PatchParams(min_area_ha=params.min_area_ha), infrared=infrared)
 
 
 def label_patches(

@@ -53,13 +53,13 @@ class Band:
     name
         Name in Earth Search's items, which is also the asset's key.
     number
-        Sentinel-2's own number of the band.
+        Sentinel-2's own number of the band, such as ``8A``.
     center_um, width_um
         Centre and full width at half maximum, in micrometres, as Earth Search states them.
     """
 
     name: str
-    number: int
+    number: str
     center_um: float
     width_um: float
 
@@ -67,10 +67,12 @@ class Band:
 BANDS: Final[Mapping[str, Band]] = {
     band.name: band
     for band in (
-        Band("blue", 2, 0.49, 0.098),
-        Band("green", 3, 0.56, 0.045),
-        Band("red", 4, 0.665, 0.038),
-        Band("nir", 8, 0.842, 0.145),
+        Band("blue", "2", 0.49, 0.098),
+        Band("green", "3", 0.56, 0.045),
+        Band("red", "4", 0.665, 0.038),
+        Band("nir", "8", 0.842, 0.145),
+        Band("nir08", "8A", 0.865, 0.033),
+        Band("swir16", "11", 1.61, 0.143),
     )
 }
 

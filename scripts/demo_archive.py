@@ -35,12 +35,13 @@ from scripts.archive_writer import (
 from tiles.errors import MissingDependencyError
 
 # Raised whenever the bytes that this module writes change, so that older archives are made anew.
-_VERSION: Final = 1
+_VERSION: Final = 2
 _EPSG: Final = 3035
 _GRID_CODE: Final = "DEMO-ROMANIA"
 # Sentinel-2 passes over Romania a little after 09 h UTC; the cube keeps the day alone.
 _NOMINAL_TIME: Final = time(9, 20, tzinfo=UTC)
-_CUBE_BANDS: Final = {"blue": "B2", "green": "B3", "red": "B4", "nir": "B8"}
+_BANDS_10M: Final = {"blue": "B2", "green": "B3", "red": "B4", "nir": "B8"}
+_BANDS_20M: Final = {"nir08": "B8A", "swir16": "B11"}
 # A forest has at least 10 % of tree cover (FAO, and IGN's forest inventory).
 _FOREST_COVER_PCT: Final = 10
 _COVER_MAX_PCT: Final = 100
@@ -69,6 +70,7 @@ class DemoCube:
 
     days: list[date]
     bands: dict[str, NDArray[np.uint16]]  # (time, rows, columns), 10 m
+    coarse_bands: dict[str, NDArray[np.uint16]]  # the same, 20 m
     scl: NDArray[np.uint8]  # (time, rows / 2, columns / 2), 20 m
     transform: Affine  # of the 10 m grid
     tree_cover_pct: NDArray[np.uint8]
@@ -79,7 +81,8 @@ def build_archive(directory: Path) -> DemoArchive:
     """Make the demo's archive, or find it made.
 
     140 dates from August 2015 to January 2021, 1 km by 1 km, EPSG:3035: blue, green, red and near infrared at
-    10 m (uint16, reflectance x 10000, no offset, 0 = no data), scene classification at 20 m (uint8). The cube
+    10 m, B8A and B11 at 20 m (uint16, reflectance x 10000, no offset, 0 = no data), scene classification at 20 m
+    (uint8). The cube
     has days only: the time in each item (09:20 UTC) is nominal. The satellite (A or B), the processing
     baseline and the MGRS tile are not known, and the items do not name them.
 
@@ -135,7 +138,8 @@ def read_cube() -> DemoCube:
         raise ValueError("nrt's 10 m and 20 m cubes do not share their dates and their corner")
     return DemoCube(
         days=[date.fromisoformat(str(day)) for day in ten.time.values.astype("datetime64[D]")],
-        bands={name: _as_dn(ten[band].values) for name, band in _CUBE_BANDS.items()},
+        bands={name: _as_dn(ten[band].values) for name, band in _BANDS_10M.items()},
+        coarse_bands={name: _as_dn(twenty[band].values) for name, band in _BANDS_20M.items()},
         scl=_as_dn(twenty["SCL"].values).astype(np.uint8),
         transform=transform,
         tree_cover_pct=cover,
@@ -192,6 +196,9 @@ def _write_scene(work: Path, cube: DemoCube, index: int) -> pystac.Item:
         write_cog(folder / f"{name}.tif", pixels[index], cube.transform, _EPSG, 0)
         assets[name] = band_asset(BANDS[name], f"./{name}.tif", pixels[index].shape, cube.transform)
     scl, scl_transform = cube.scl[index], twice_as_coarse(cube.transform)
+    for name, pixels in cube.coarse_bands.items():
+        write_cog(folder / f"{name}.tif", pixels[index], scl_transform, _EPSG, 0)
+        assets[name] = band_asset(BANDS[name], f"./{name}.tif", pixels[index].shape, scl_transform)
     write_cog(folder / "scl.tif", scl, scl_transform, _EPSG, 0, overview_resampling="nearest")
     assets["scl"] = scl_asset("./scl.tif", scl.shape, scl_transform)
     cloud_pct, nodata_pct = scl_percentages(np.bincount(scl.ravel(), minlength=12))

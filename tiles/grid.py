@@ -47,6 +47,12 @@ class Grid:
         west, south, east, north = rasterio.warp.transform_bounds(self.crs, "EPSG:4326", *self.bounds)
         return west, south, east, north
 
+    def coarser(self, times: int) -> Grid:
+        """The grid of the same corner whose pixels are so many times as wide; the last ones may reach beyond."""
+        a, b, c, d, e, f = self.transform[:6]
+        rows, cols = (-(-side // times) for side in self.shape)
+        return Grid(self.crs, Affine(a * times, b * times, c, d * times, e * times, f), (rows, cols))
+
     def same_as(self, other: Grid) -> bool:
         """Whether both grids have the same pixels (to a thousandth of one)."""
         return (

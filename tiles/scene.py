@@ -24,11 +24,24 @@ ESA_OFFSET = -1000
 
 
 class Band(StrEnum):
-    """The layers of a scene that the scan reads."""
+    """The layers of a scene that are read, by Earth Search's names."""
 
     RED = "red"
     NIR = "nir"
     SCL = "scl"
+    NIR08 = "nir08"
+    """B8A: near infrared at 20 m."""
+    SWIR16 = "swir16"
+    """B11: short-wave infrared at 1.6 um, 20 m."""
+    SWIR22 = "swir22"
+    """B12: short-wave infrared at 2.2 um, 20 m."""
+
+
+NEEDED_BANDS = (Band.RED, Band.NIR, Band.SCL)
+"""What a scan cannot do without."""
+
+INFRARED_BANDS = (Band.NIR08, Band.SWIR16, Band.SWIR22)
+"""What tells causes of a loss apart (`detector.cause`), read around patches alone: a scene without them is as good."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +57,7 @@ class Scene:
     tile
         Name of the tile, such as ``31TFJ``.
     hrefs
-        Where each band's raster is: a path or a URL that GDAL opens.
+        Where each band's raster is: a path or a URL that GDAL opens. `INFRARED_BANDS` may be missing.
     dn_offset
         Added to a digital number before it is divided by `QUANTIFICATION`: 0 or -1000. None where the catalogue's
         words do not decide it: `tiles.offset` then asks the pixels, before anything else reads them.

@@ -24,7 +24,7 @@ from tiles.engine import WINDOW_PX
 from tiles.errors import SceneReadError
 from tiles.grid import Grid
 from tiles.reader import Reader
-from tiles.scene import Band, Scene
+from tiles.scene import NEEDED_BANDS, Band, Scene
 
 _DTYPES = {Band.RED: np.uint16, Band.NIR: np.uint16, Band.SCL: np.uint8}
 
@@ -176,7 +176,7 @@ class Attempts:
 def fault_at_end(product: Scene, reader: Reader) -> SceneReadError | None:
     """What is wrong with a product, as far as the last block of each of its bands shows."""
     try:
-        for band in Band:
+        for band in NEEDED_BANDS:
             rows, cols = reader.grid_of(product, band).shape
             reader.read(product, band, Window(cols - 1, rows - 1, 1, 1), np.empty((1, 1), _DTYPES[band]))
     except SceneReadError as error:

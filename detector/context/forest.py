@@ -35,6 +35,11 @@ def forest_type_of(code_tfv: str) -> ForestType:
     return next((kind for prefix, kind in _TYPES if code_tfv.startswith(prefix)), ForestType.OTHER)
 
 
+def is_forest(code_tfv: str) -> bool:
+    """Whether a code is forest, felled and young forest too; BD Forêt's heath and grassland are not."""
+    return forest_type_of(code_tfv) not in (ForestType.HEATH, ForestType.GRASSLAND)
+
+
 def forest(reader: Reader) -> dict[str, Sequence[Any]]:
     """Fields of `PatchContext` about the forest."""
     ground, n = reader.ground, len(reader.ground)

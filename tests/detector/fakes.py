@@ -39,6 +39,7 @@ FIELDS = [
     "potentially_abusive",
     "criteria",
     "legal_points",
+    "evidence",
     "cause",
     "cause_reasons",
     "commune_insee",

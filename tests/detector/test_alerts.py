@@ -55,6 +55,7 @@ STILL_TO_COME = [
     "potentially_abusive",
     "criteria",
     "legal_points",
+    "evidence",
     "cause",
     "cause_reasons",
     "commune_insee",

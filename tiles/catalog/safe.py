@@ -28,6 +28,9 @@ METADATA = "MTD_MSIL2A.xml"
 _BANDS = {"B04_10m": "B04", "B08_10m": "B08", "SCL_20m": "SCL"}
 """Ending of a file's name, and the name that STAC items give to it."""
 
+_MORE_BANDS = {"B8A_20m": "B8A", "B11_20m": "B11", "B12_20m": "B12"}
+"""The same of bands that a scan can do without."""
+
 _BAND_IDS = {"B04": "3", "B08": "7"}
 """Number of a band in the list of offsets (``band_id``: B01 is 0, B8A is 8)."""
 
@@ -100,7 +103,7 @@ def holds_products(folder: Path) -> bool:
 
 
 def item_of(product: Path) -> pystac.Item:
-    """Describe a product as a STAC item, with assets ``B04``, ``B08`` and ``SCL``.
+    """Describe a product as a STAC item: assets ``B04``, ``B08``, ``SCL``, and ``B8A``, ``B11``, ``B12`` if there.
 
     Parameters
     ----------
@@ -118,7 +121,7 @@ def item_of(product: Path) -> pystac.Item:
     scale, offsets = _scaling(root, name)
     assets = {
         band: {"href": str(path)}
-        | ({} if band == "SCL" else {"raster:bands": [{"scale": scale, "offset": offsets[band]}]})
+        | ({"raster:bands": [{"scale": scale, "offset": offsets[band]}]} if band in offsets else {})
         for band, path in files.items()
     }
     tiles = {found[1] for path in files.values() if (found := re.search(r"_?T(\d{2}[A-Z]{3})_", path.name))}
@@ -176,12 +179,13 @@ def _metadata(product: Path) -> ElementTree.Element:
 def _files(root: ElementTree.Element, product: Path) -> dict[str, Path]:
     """The file of each band that is read, by its STAC name."""
     files: dict[str, Path] = {}
+    bands = _BANDS | _MORE_BANDS
     for element in root.iter():
         # IMAGE_FILE, or IMAGE_FILE_2A in products of 2017 and 2018.
         if not str(element.tag).startswith("IMAGE_FILE") or not element.text:
             continue
         named = element.text.strip()
-        band = next((band for ending, band in _BANDS.items() if named.endswith(ending)), None)
+        band = next((band for ending, band in bands.items() if named.endswith(ending)), None)
         if band is None:
             continue
         if band in files:
@@ -192,7 +196,7 @@ def _files(root: ElementTree.Element, product: Path) -> dict[str, Path]:
             raise SceneError(product.stem, f"its {METADATA} names no {band} file")
         if not files[band].is_file():
             raise SceneError(product.stem, f"its file {files[band].relative_to(product)} is missing")
-    return files
+    return {band: path for band, path in files.items() if band in _BANDS.values() or path.is_file()}
 
 
 def _scaling(root: ElementTree.Element, name: str) -> tuple[float, dict[str, float]]:

@@ -17,13 +17,16 @@ from shapely.geometry.base import BaseGeometry
 from tiles.catalog._protocol import Found, SkippedScene
 from tiles.catalog.passes import once_a_pass
 from tiles.errors import SceneError
-from tiles.scene import Band, Scene, dn_offset_of, parse_baseline
+from tiles.scene import INFRARED_BANDS, NEEDED_BANDS, Band, Scene, dn_offset_of, parse_baseline
 from tiles.tile_names import is_tile_name
 
 ASSET_NAMES: dict[Band, tuple[str, ...]] = {
     Band.RED: ("red", "B04", "B04_10m"),
     Band.NIR: ("nir", "B08", "B08_10m"),
     Band.SCL: ("scl", "SCL", "SCL_20m"),
+    Band.NIR08: ("nir08", "B8A", "B8A_20m"),
+    Band.SWIR16: ("swir16", "B11", "B11_20m"),
+    Band.SWIR22: ("swir22", "B12", "B12_20m"),
 }
 """Names of a band's asset: Earth Search, Planetary Computer, Copernicus Data Space."""
 
@@ -45,7 +48,10 @@ def scene_of(item: pystac.Item) -> Scene:
     if item.datetime is None:
         raise SceneError(item.id, "it has no datetime")
     properties = item.properties
-    hrefs = {band: _href(item, band) for band in Band}
+    hrefs = {band: _href(item, band) for band in NEEDED_BANDS}
+    for band in INFRARED_BANDS:
+        with suppress(SceneError):
+            hrefs[band] = _href(item, band)
     red = next(item.assets[name] for name in ASSET_NAMES[Band.RED] if name in item.assets)
     baseline = parse_baseline(properties)
     datatake = properties.get("s2:datatake_id") or properties.get("eopf:datatake_id")
@@ -92,17 +98,22 @@ def use_copies(item: pystac.Item, scheme: str) -> None:
     """Point the bands' assets to their copies that are reached by a scheme, such as ``https``.
 
     The Copernicus Data Space keeps each file under two addresses: ``s3`` is the asset's own, ``https`` is among its
-    ``alternate`` (STAC's alternate assets extension).
+    ``alternate`` (STAC's alternate assets extension). Bands that a scan can do without are left out where they have
+    none.
 
     Raises
     ------
     SceneError
-        When a band has no such copy.
+        When a needed band has no such copy.
     """
-    for asset in (item.assets[name] for names in ASSET_NAMES.values() for name in names if name in item.assets):
+    for band, name in [(band, name) for band, names in ASSET_NAMES.items() for name in names if name in item.assets]:
+        asset = item.assets[name]
         alternates = asset.extra_fields.get("alternate") or {}
         hrefs = [asset.href, *(str(other.get("href", "")) for other in alternates.values())]
         wanted = next((href for href in hrefs if href.startswith(f"{scheme}://")), None)
+        if wanted is None and band in INFRARED_BANDS:
+            del item.assets[name]
+            continue
         if wanted is None:
             raise SceneError(item.id, f"its files have no {scheme} address ({asset.href})")
         asset.href = wanted
