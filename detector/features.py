@@ -115,7 +115,8 @@ FEATURES: tuple[Feature, ...] = (
     Feature("ndmi_apart_earlier", "1", (None, None), "NDMI less the forest's, a year before the loss", _INFRARED),
 )
 
-_OF_EVIDENCE = tuple(feature.name for feature in FEATURES if feature.source == _INFRARED)
+INFRARED_FEATURES = tuple(feature.name for feature in FEATURES if feature.source == _INFRARED)
+"""Columns that `with_evidence` fills in."""
 
 
 def patch_features(patches: Sequence[Patch], pixels: ChangedPixels, grid: Grid) -> pd.DataFrame:
@@ -136,7 +137,7 @@ def patch_features(patches: Sequence[Patch], pixels: ChangedPixels, grid: Grid) 
         One row a patch, in their order; the columns of `FEATURES`, float64, NaN where unknown.
     """
     columns = _spectral(patches, pixels) | _temporal(patches, pixels) | _shape(patches, grid)
-    columns |= dict.fromkeys(_OF_EVIDENCE, np.full(len(patches), np.nan))
+    columns |= dict.fromkeys(INFRARED_FEATURES, np.full(len(patches), np.nan))
     return pd.DataFrame({feature.name: columns[feature.name] for feature in FEATURES}, dtype=np.float64)
 
 
@@ -150,7 +151,7 @@ def with_evidence(features: pd.DataFrame, evidence: Sequence[Evidence]) -> pd.Da
     evidence
         Of the same patches.
     """
-    seen = {name: [getattr(one, name) for one in evidence] for name in _OF_EVIDENCE}
+    seen = {name: [getattr(one, name) for one in evidence] for name in INFRARED_FEATURES}
     return features.assign(**{name: np.array(values, np.float64) for name, values in seen.items()})
 
 

@@ -29,7 +29,7 @@ from tiles.month import Month
 from tiles.plan import plan_known
 from tiles.reader import GDAL_OPTIONS, RasterioReader, Reader
 from tiles.reference import CodedReference
-from tiles.scene import Band, Scene
+from tiles.scene import NEEDED_BANDS, Band, Scene
 from tiles.tile_names import TILES_OF_FRANCE
 from tiles.watch import WatchedArea, WatchedPixels
 
@@ -83,7 +83,7 @@ class EvenForest:
 class BytesByBand(RasterioReader):
     """A reader that tells how many bytes it read of which band."""
 
-    of_band: dict[Band, int] = field(default_factory=lambda: dict.fromkeys(Band, 0))
+    of_band: dict[Band, int] = field(default_factory=lambda: dict.fromkeys(NEEDED_BANDS, 0))
     _one: Lock = field(default_factory=Lock)
 
     def read(self, scene: Scene, band: Band, window: Window, out: NDArray[Any]) -> None:
@@ -119,7 +119,7 @@ class MonthOfTile:
 
     def read_whole(self, reader: Reader) -> None:
         """Every pixel of its scenes, each block once."""
-        for scene, band in product(self.plan.scenes, Band):
+        for scene, band in product(self.plan.scenes, NEEDED_BANDS):
             rows, cols = reader.grid_of(scene, band).shape
             out = np.empty((min(rows, WINDOW_PX), cols), np.uint8 if band is Band.SCL else np.uint16)
             for top in range(0, rows, WINDOW_PX):

@@ -288,8 +288,7 @@ class _Looks:
     def _ring(self, share: NDArray[np.float64], forest: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Intact forest at a distance from a patch."""
         patch = share > 0
-        near = isotropic_dilation(patch, self.inner_px)
-        return np.asarray(isotropic_dilation(patch, self.outer_px) & ~near & forest)
+        return _within(patch, self.outer_px) & ~_within(patch, self.inner_px) & forest
 
     def _forest(self, window: Window) -> NDArray[np.bool_]:
         """Where all of a pixel of the classes is forest that is not lost."""
@@ -378,7 +377,7 @@ class _Cell:
             right = min(grid.shape[1], self.window.col_off + self.window.width + margin)
             classes = np.zeros((bottom - top, right - left), np.uint8)
             self._looks.reader.read(scene, Band.SCL, Window(left, top, right - left, bottom - top), classes)
-            spoilt = isotropic_dilation(_OBSCURING[classes] == 1, margin)
+            spoilt = _within(_OBSCURING[classes] == 1, margin)
             row, col = self.window.row_off - top, self.window.col_off - left
             clear = (_SEEN[classes] == 1) & ~spoilt
             self._clear[scene.id] = clear[row : row + self.window.height, col : col + self.window.width]
@@ -400,6 +399,12 @@ class _Cell:
         numbers = np.zeros((self.window.height, self.window.width), np.uint16)
         reader.read(scene, band, self.window, numbers)
         return np.where(numbers == 0, np.nan, (numbers + float(scene.known_offset)) / QUANTIFICATION)
+
+
+def _within(mask: NDArray[np.bool_], distance_px: float) -> NDArray[np.bool_]:
+    """Pixels at most so far from those of a mask."""
+    # Of an empty mask scikit-image measures the distance from a corner.
+    return np.asarray(isotropic_dilation(mask, distance_px)) if mask.any() else np.zeros(mask.shape, bool)
 
 
 def _mean(layer: NDArray[np.float64], where: NDArray[np.bool_], least: int) -> float | None:

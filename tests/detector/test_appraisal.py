@@ -24,6 +24,8 @@ from tests.fakes.layers import FakeLayers, FakeRaster, layers_of, vector, write_
 #: In the Landes, Lambert-93.
 X, Y = 400_000.0, 6_350_000.0
 CUT_ON = date(2026, 3, 12)
+#: What the infrared shows of a felling: of the demo's real openings, rounded.
+FELLED = {"ndmi_change": -0.27, "nir_kept": 0.8, "swir16_kept": 1.4, "swir16_after": 0.28, "ndmi_drift": 0.0}
 #: Geodesic square metres of one of Lambert-93 are not one: the side of a square that holds a hectare here.
 TO_WGS84 = pyproj.Transformer.from_crs(2154, 4326, always_xy=True)
 
@@ -59,7 +61,7 @@ def _alert(shape: BaseGeometry, **changes: Any) -> tuple[Alert, BaseGeometry]:
         ndvi_drop=0.5,
         n_clear_before=20,
         n_clear_after=4,
-        cause="harvest",
+        evidence=FELLED,
     )
     return dataclasses.replace(alert, **changes), ground
 
@@ -130,10 +132,45 @@ def test_ten_hectares_are_met_whatever_the_layers_do_not_know() -> None:
     assert alert.potentially_abusive is True
 
 
-@pytest.mark.parametrize(("cause", "abusive"), [("harvest", True), ("uncertain", None), ("fire", False), (None, None)])
-def test_criteria_apply_to_harvest(cause: str | None, abusive: bool | None) -> None:
-    (alert,), _ = _appraised(layers_of(), _alert(_cut(11), cause=cause))
-    assert alert.potentially_abusive is abusive
+@pytest.mark.parametrize(
+    ("evidence", "cause", "abusive"),
+    [
+        (FELLED, "harvest", True),
+        (FELLED | {"ndmi_change": -0.15}, "uncertain", None),
+        (FELLED | {"nir_kept": 0.4, "swir16_kept": 0.9, "swir16_after": 0.12}, "fire", False),
+        (None, "uncertain", None),
+    ],
+)
+def test_criteria_apply_to_harvest(evidence: dict[str, float] | None, cause: str, abusive: bool | None) -> None:
+    (alert,), _ = _appraised(layers_of(), _alert(_cut(11), evidence=evidence))
+    assert (alert.cause, alert.potentially_abusive) == (cause, abusive)
+    assert alert.cause_reasons
+
+
+def test_a_mapped_fire_is_the_cause_whatever_the_infrared_shows() -> None:
+    square = shapely.box(X - 5000, Y - 5000, X + 5000, Y + 5000)
+
+    def burnt(day: str) -> FakeLayers:
+        return layers_of(vector("burnt_areas", [square], code=["F1"], name=["Feu"], date=[day], end_date=[None]))
+
+    (alert,), _ = _appraised(burnt("2026-02-25"), _alert(_cut(11)))
+    assert (alert.cause, alert.potentially_abusive) == ("fire", False)
+    assert alert.cause_reasons is not None
+    assert [(reason["code"], reason["value"]) for reason in alert.cause_reasons] == [("mapped_fire", pytest.approx(1))]
+    # The trees were seen standing after it: what the fire left may have been cleared, and a person decides.
+    (alert,), _ = _appraised(burnt("2025-08-01"), _alert(_cut(11)))
+    assert alert.cause == "uncertain"
+    assert [reason["code"] for reason in alert.cause_reasons or ()][0] == "cleared_mapped_fire"
+
+
+def test_ground_that_is_no_forest_in_the_layer_is_no_felling() -> None:
+    square = shapely.box(X - 5000, Y - 5000, X + 5000, Y + 5000)
+    heath = vector("forest", [square], code_tfv=["LA4"], tfv=["Lande"], essence=["NC"])
+    (alert,), _ = _appraised(layers_of(heath), _alert(_cut(11)))
+    assert (alert.cause, alert.potentially_abusive) == ("not_forest", False)
+    felled = vector("forest", [square], code_tfv=["FO0"], tfv=["Jeune forêt ou coupe"], essence=["NC"])
+    (alert,), _ = _appraised(layers_of(felled), _alert(_cut(11)))
+    assert alert.cause == "harvest"
 
 
 def test_a_property_of_22_hectares_has_its_plan_checked_once_a_person_has_said_so(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from tiles.engine import TilePlan
 from tiles.errors import SceneReadError
 from tiles.grid import Grid
 from tiles.month import Month
-from tiles.scene import Band, Scene
+from tiles.scene import NEEDED_BANDS, Band, Scene
 
 UTM = CRS.from_epsg(32631)
 TRANSFORM = Affine(10, 0, 499_000, 0, -10, 5_000_000)
@@ -30,7 +30,7 @@ def scene_on(day: dt.date, dn_offset: int = 0, scene_id: str | None = None) -> S
         id=scene_id or f"S2_{day:%Y%m%d}",
         acquired=dt.datetime.combine(day, dt.time(10, 50), dt.UTC),
         tile="31TDK",
-        hrefs={band: f"{day}/{band}" for band in Band},
+        hrefs={band: f"{day}/{band}" for band in NEEDED_BANDS},
         dn_offset=dn_offset,
     )
 

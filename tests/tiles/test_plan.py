@@ -21,7 +21,7 @@ from tiles.errors import GridError, NoSceneError, SceneReadError
 from tiles.grid import Grid
 from tiles.month import Month
 from tiles.plan import clearest, first_month_needed, plan_tile
-from tiles.scene import Band, Scene
+from tiles.scene import NEEDED_BANDS, Band, Scene
 
 MONTH = Month(2019, 7)
 SHAPE = (33, 47)
@@ -55,7 +55,7 @@ class Grids(FakeReader):
     @classmethod
     def with_scenes_moved(cls, *scenes: Scene, metres: float = 10) -> Grids:
         own = cls()
-        told = {(scene.id, band): _moved(own.grid_of(scene, band), metres) for scene in scenes for band in Band}
+        told = {(scene.id, band): _moved(own.grid_of(scene, band), metres) for scene in scenes for band in NEEDED_BANDS}
         return cls({**told})
 
 

@@ -24,13 +24,13 @@ from tiles.catalog.stac_items import scene_of
 from tiles.errors import SceneReadError
 from tiles.grid import Grid
 from tiles.reader import GDAL_OPTIONS, RasterioReader
-from tiles.scene import Band, Scene
+from tiles.scene import NEEDED_BANDS, Band, Scene
 
 PIXELS = np.random.default_rng(1).integers(1, 10_000, (700, 600)).astype(np.uint16)
 
 
 def _scene(*paths: Path) -> Scene:
-    hrefs = dict(zip(Band, map(str, paths * 3 if len(paths) == 1 else paths), strict=True))
+    hrefs = dict(zip(NEEDED_BANDS, map(str, paths * 3 if len(paths) == 1 else paths), strict=True))
     return Scene("S1", dt.datetime(2019, 7, 1, tzinfo=dt.UTC), "31TDK", hrefs)
 
 

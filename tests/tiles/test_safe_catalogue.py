@@ -14,7 +14,7 @@ from tests.fakes.archives import DATATAKE, PRODUCT, TILE, safe_metadata, write_s
 from tiles.catalog import SafeCatalogue, open_catalogue
 from tiles.catalog.safe import item_of
 from tiles.errors import CatalogueError, SceneError
-from tiles.scene import ESA_OFFSET, Band
+from tiles.scene import ESA_OFFSET, NEEDED_BANDS
 
 JULY = (dt.date(2023, 7, 1), dt.date(2023, 7, 31))
 
@@ -27,7 +27,7 @@ def test_a_product_is_a_scene(tmp_path: Path) -> None:
     assert (scene.tile, scene.baseline, scene.dn_offset) == (TILE, "05.09", ESA_OFFSET)
     assert scene.datatake == DATATAKE.rpartition("_N")[0]
     names = ("R10m/T31TDK_20230722T105031_B04_10m.jp2", "R10m/T31TDK_20230722T105031_B08_10m.jp2")
-    for band, name in zip(Band, (*names, "R20m/T31TDK_20230722T105031_SCL_20m.jp2"), strict=True):
+    for band, name in zip(NEEDED_BANDS, (*names, "R20m/T31TDK_20230722T105031_SCL_20m.jp2"), strict=True):
         assert scene.hrefs[band] == str(product / "GRANULE/L2A_T31TDK_A042203_20230722T105629/IMG_DATA" / name)
         with rasterio.open(scene.hrefs[band]) as file:
             assert file.driver == "JP2OpenJPEG"

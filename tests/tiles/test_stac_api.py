@@ -28,7 +28,7 @@ from tiles.catalog.stac_api import TileProperty
 from tiles.catalog.stac_items import use_copies
 from tiles.errors import CatalogueError, SceneError
 from tiles.http import HttpParams
-from tiles.scene import ESA_OFFSET, Band, Scene
+from tiles.scene import ESA_OFFSET, NEEDED_BANDS, Scene
 from tiles.signing import WebAccess
 from tiles.tile_names import tile_bbox
 
@@ -260,7 +260,7 @@ SHAPES: dict[str, tuple[Document, str | None, Scene]] = {
             TILE,
             {
                 band: f"https://sentinel-cogs.s3.us-west-2.amazonaws.com/31/T/DK/2023/7/S2A_31TDK_20230722_0_L2A/{file}"
-                for band, file in zip(Band, ("B04.tif", "B08.tif", "SCL.tif"), strict=True)
+                for band, file in zip(NEEDED_BANDS, ("B04.tif", "B08.tif", "SCL.tif"), strict=True)
             },
             0,
             "05.09",
@@ -277,7 +277,7 @@ SHAPES: dict[str, tuple[Document, str | None, Scene]] = {
             {
                 band: f"https://zipper.dataspace.copernicus.eu/odata/v1/Products(77d2f450)/Nodes({folder})/Nodes({file})/$value"
                 for band, folder, file in zip(
-                    Band, ("R10m", "R10m", "R20m"), ("B04_10m.jp2", "B08_10m.jp2", "SCL_20m.jp2"), strict=True
+                    NEEDED_BANDS, ("R10m", "R10m", "R20m"), ("B04_10m.jp2", "B08_10m.jp2", "SCL_20m.jp2"), strict=True
                 )
             },
             ESA_OFFSET,
@@ -294,7 +294,7 @@ SHAPES: dict[str, tuple[Document, str | None, Scene]] = {
             TILE,
             {
                 band: f"https://sentinel2l2a01.blob.core.windows.net/sentinel2-l2/31/T/DK/2023/07/22/{file}"
-                for band, file in zip(Band, ("B04_10m.tif", "B08_10m.tif", "SCL_20m.tif"), strict=True)
+                for band, file in zip(NEEDED_BANDS, ("B04_10m.tif", "B08_10m.tif", "SCL_20m.tif"), strict=True)
             },
             ESA_OFFSET,
             "05.09",
@@ -385,7 +385,7 @@ def test_the_https_copies_of_real_items_are_found(shared_data: Path) -> None:
             (scene,) = catalogue.search(day, day, tile=tile).scenes
             assert scene.id == document["id"]
             assert scene.dn_offset == ESA_OFFSET
-            for band, name in zip(Band, ("B04_10m", "B08_10m", "SCL_20m"), strict=True):
+            for band, name in zip(NEEDED_BANDS, ("B04_10m", "B08_10m", "SCL_20m"), strict=True):
                 assert scene.hrefs[band].startswith("https://zipper.dataspace.copernicus.eu/odata/v1/Products(")
                 assert scene.hrefs[band].endswith(f"_{name}.jp2)/$value")
 
