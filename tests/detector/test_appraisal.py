@@ -160,7 +160,8 @@ def test_a_mapped_fire_is_the_cause_whatever_the_infrared_shows() -> None:
     # The trees were seen standing after it: what the fire left may have been cleared, and a person decides.
     (alert,), _ = _appraised(burnt("2025-08-01"), _alert(_cut(11)))
     assert alert.cause == "uncertain"
-    assert [reason["code"] for reason in alert.cause_reasons or ()][0] == "cleared_mapped_fire"
+    assert alert.cause_reasons is not None
+    assert alert.cause_reasons[0]["code"] == "cleared_mapped_fire"
 
 
 def test_ground_that_is_no_forest_in_the_layer_is_no_felling() -> None:

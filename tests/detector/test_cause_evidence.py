@@ -171,7 +171,7 @@ def test_what_all_the_forest_does_is_taken_away(state: Path) -> None:
 def test_nearest_clear_dates_are_taken_and_clouded_ones_passed_over(state: Path) -> None:
     infrared = FakeInfrared(USUAL)
     infrared.classes[dt.date(2019, 5, 1)][16:20, 16:20] = SceneClass.CLOUD_HIGH
-    infrared.classes[dt.date(2019, 3, 1)][:, 13] = SceneClass.CLOUD_SHADOW  # within 60 m of the patch
+    infrared.classes[dt.date(2019, 3, 1)][:, 15] = SceneClass.CLOUD_SHADOW  # beside the patch
     (evidence,) = seen(infrared, state).evidence
     bands_read = {day for day, band in infrared.reads if band is not Band.SCL}
     assert bands_read == set(days("2018-03-05", "2019-01-20", "2019-02-10", "2019-05-20", "2019-06-10"))
