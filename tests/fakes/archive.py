@@ -166,6 +166,22 @@ def _write_rasters(
     return (red.shape[0], red.shape[1]), (scl.shape[0], scl.shape[1])
 
 
+def add_infrared(archive: Path, forest: Forest = FOREST) -> None:
+    """Write B8A and B11 beside what an archive has: green forest, and bright ground where it is felled."""
+    rows, cols = (slice(part.start // 2, part.stop // 2) for part in forest.felled)
+    transform = twice_as_coarse(TRANSFORM)
+    for day in DAYS:
+        folder, document = folder_of(archive, day), edit_item(archive, day)
+        for name, (standing, felled) in {"nir08": (3000, 2400), "swir16": (1500, 2800)}.items():
+            pixels = np.full(tuple(side // 2 for side in forest.mask().shape), standing, np.uint16)
+            if day >= forest.felled_on:
+                pixels[rows, cols] = felled
+            write_cog(folder / f"{name}.tif", pixels, transform, EPSG, 0)
+            asset = band_asset(BANDS[name], f"./{name}.tif", (pixels.shape[0], pixels.shape[1]), transform)
+            document["assets"][name] = asset.to_dict()
+        save_item(archive, day, document)
+
+
 def write_raster(path: Path, pixels: np.ndarray[Any, Any], transform: Affine = TRANSFORM, epsg: int = EPSG) -> Path:
     """Any small raster."""
     write_cog(path, pixels, transform, epsg, 0, overview_resampling="nearest")
