@@ -32,6 +32,7 @@ class Section(StrEnum):
     DETECTION = "detection"
     CLOUDS = "clouds"
     CONTEXT = "context"
+    CAUSES = "causes"
 
 
 def measure(section: Section, params: BenchParams) -> Iterator[Figure]:
@@ -57,6 +58,8 @@ def measure(section: Section, params: BenchParams) -> Iterator[Figure]:
             from scripts.bench_clouds import bench_clouds as bench
         case Section.CONTEXT:
             from scripts.bench_context import bench_context as bench
+        case Section.CAUSES:
+            from scripts.bench_causes import bench_causes as bench
     yield from bench(params)
 
 

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from detector.alerts import Alert
 from detector.appraisal import Appraiser
 from detector.pipeline import ForestOf, ProgressReport, ScanParams, ScanResult, scan
 from scripts.tile_runs import peak_memory_bytes
@@ -115,6 +117,8 @@ def print_result(result: ScanResult, cost: Cost, out: Path) -> None:
         console.print(f"left out: {idle}", markup=False, soft_wrap=True)
     if result.alerts and result.warnings:
         console.print(not_known(result.warnings, "scan.json"), markup=False, soft_wrap=True)
+    if any(alert.cause for alert in result.alerts):
+        console.print(causes(result.alerts), markup=False, soft_wrap=True)
     console.print(totals(result, cost), markup=False, soft_wrap=True)
     console.print(f"Written to {out}: alerts.geojson, features.parquet, scan.json, change maps.", markup=False)
 
@@ -123,6 +127,14 @@ def not_known(warnings: Sequence[str], where: str) -> str:
     """One line on what is not known of the alerts, and where the rest of it stands."""
     more = f" (and {len(warnings) - 1} more, in {where})" if len(warnings) > 1 else ""
     return f"Not known of the alerts: {warnings[0]}{more}"
+
+
+def causes(alerts: Sequence[Alert]) -> str:
+    """One line: how many alerts of each cause, and how many that may be abusive."""
+    counts = Counter(alert.cause for alert in alerts if alert.cause is not None)
+    told = ", ".join(f"{number} {cause}" for cause, number in sorted(counts.items(), key=lambda one: (-one[1], one[0])))
+    abusive = Counter(alert.potentially_abusive for alert in alerts)
+    return f"Causes: {told}. Potentially abusive: {abusive[True]} yes, {abusive[False]} no, {abusive[None]} not known."
 
 
 def totals(result: ScanResult, cost: Cost) -> str:

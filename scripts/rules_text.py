@@ -105,6 +105,9 @@ def explain_lines(
     yield f"  {word('cut_on', lang)} {day(said.cut_on, lang)}"
     yield f"  {word('state', lang)}{colon(lang)}{_named(fields.get('state'), lang)}"
     yield f"  {word('cause', lang)}{colon(lang)}{_named(fields.get('cause'), lang)}"
+    for reason in properties.get("cause_reasons") or ():
+        held = _held(reason, lang)
+        yield from wrapped(f"- {reason[lang.value]}" + (f" ({held})" if held else ""), "      ", "        ")
     yield f"  {word('rules', lang)} {rules.version}"
     yield ""
     answer = amount(evaluation.potentially_abusive, None, lang)
@@ -185,6 +188,13 @@ def _because(point: Mapping[str, Any], lang: Lang) -> str:
     return word(
         point["because"], lang, ", ".join(FIELDS[name].label(lang) for name in point["missing"] if name in FIELDS)
     )
+
+
+def _held(reason: Mapping[str, Any], lang: Lang) -> str:
+    """The number that decided a cause, and what it was held against; nothing where there is none."""
+    if reason["value"] is None:
+        return ""
+    return word("against", lang, amount(reason["value"], None, lang), amount(reason["threshold"], None, lang))
 
 
 def _named(value: Value, lang: Lang) -> str:

@@ -21,7 +21,8 @@ from scripts.demo_archive import DemoArchive, build_archive
 from tiles.errors import MissingDependencyError, OutputError
 
 nrt_data = pytest.importorskip("nrt.data", reason="the demo's images come with nrt")
-CUBE_BANDS = {"blue": "B2", "green": "B3", "red": "B4", "nir": "B8"}
+BANDS_10M = {"blue": "B2", "green": "B3", "red": "B4", "nir": "B8"}
+BANDS_20M = {"nir08": "B8A", "swir16": "B11", "scl": "SCL"}
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +55,8 @@ def test_every_pixel_is_the_cubes(items: list[pystac.Item]) -> None:
             datetime.fromisoformat(f"{day}T09:20:00").replace(tzinfo=UTC)
             for day in ten.time.values.astype("datetime64[D]")
         ]
-        expected: dict[str, np.ndarray[Any, Any]] = {key: ten[band].values for key, band in CUBE_BANDS.items()}
-        expected["scl"] = twenty["SCL"].values
+        expected: dict[str, np.ndarray[Any, Any]] = {key: ten[band].values for key, band in BANDS_10M.items()}
+        expected |= {key: twenty[band].values for key, band in BANDS_20M.items()}
     for index, item in enumerate(items):
         for key, values in expected.items():
             with rasterio.open(_asset_path(item, key)) as source:
@@ -63,9 +64,9 @@ def test_every_pixel_is_the_cubes(items: list[pystac.Item]) -> None:
                 np.testing.assert_array_equal(source.read(1), values[index])
 
 
-@pytest.mark.parametrize("key", ["blue", "green", "red", "nir", "scl"])
+@pytest.mark.parametrize("key", [*BANDS_10M, *BANDS_20M])
 def test_grids_are_the_cubes_and_files_cloud_optimized(items: list[pystac.Item], key: str) -> None:
-    pixel_m, size = (20, 50) if key == "scl" else (10, 100)
+    pixel_m, size = (20, 50) if key in BANDS_20M else (10, 100)
     item = items[0]
     with rasterio.open(_asset_path(item, key)) as source:
         assert source.crs == CRS.from_epsg(3035)

@@ -34,7 +34,9 @@ def data_dir(tmp_path: Path) -> Path:
     collection = read_collection(path)
     for feature in collection["features"]:
         known = {"cause": "harvest", "natura2000_ha": 0.0, "slope_block_ha": 0.0, "departement": "76"}
-        feature["properties"] |= known
+        reason = {"code": "infrared_lost", "fr": "l'eau a disparu", "en": "water was lost", "unit": "1"}
+        reasons = [reason | {"value": 0.27, "threshold": 0.2}, reason | {"value": None, "threshold": None}]
+        feature["properties"] |= known | {"cause_reasons": reasons}
     write_collection(collection, path)
     return tmp_path / "data"
 
@@ -132,6 +134,8 @@ def test_explain_names_article_threshold_and_what_to_check(data_dir: Path) -> No
     assert "L124-5  Coupe qui demande l'autorisation du préfet : À VÉRIFIER  [Code forestier, article L124-5]" in told
     assert "seuil : 4 ha (condition remplie)" in told
     assert "À la DDT(M) : une autorisation de coupe a-t-elle été demandée, et donnée ?" in told
+    assert "  - l'eau a disparu (0,27, seuil : 0,2)" in told
+    assert "  - l'eau a disparu\n" in told
     assert "L312-1  Plan simple de gestion obligatoire : INCONNU" in told
     assert "il manque : surface de la propriété forestière" in told
     assert told.endswith("rien")
