@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,3 +117,9 @@ def test_every_reason_is_told_in_two_languages_and_none_calls_anybody_guilty() -
 def test_parameters_that_contradict_each_other_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(InvalidParameterError, match="may not exceed"):
         CauseParams(**wrong)
+
+
+def test_the_page_states_every_parameter_as_it_is() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "causes.md").read_text(encoding="utf-8")
+    for each in dataclasses.fields(CauseParams):
+        assert f"| `{each.name}` | {getattr(PARAMS, each.name):g} |" in page, each.name
