@@ -15,6 +15,7 @@
     ├── LayerError                a reference layer is absent, broken, or cannot be fetched or imported
     ├── StateError                what was kept of a tile is absent, damaged or made otherwise
     ├── DatasetError              a table of training data that does not fit
+    ├── ModelError                a model that is absent, altered, or does not fit the features
     ├── RulesError                a rule of criteria or legal points that will not do
     ├── OutputError               the results cannot be written
     ├── LockedError               another process is at work there
@@ -105,6 +106,10 @@ class StateError(SylvigieError):
 
 class DatasetError(SylvigieError):
     """A table of training data, or of labels, cannot be read or does not fit what it should be."""
+
+
+class ModelError(SylvigieError):
+    """A model is absent, was altered, or does not fit the features."""
 
 
 class RulesError(SylvigieError):
