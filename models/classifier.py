@@ -173,7 +173,7 @@ def load_model(folder: Path, units: Mapping[str, str] = CLEARCUT_UNITS) -> Train
     for name, unit in zip(card.features, card.units, strict=True):
         if units.get(name) != unit:
             raise ModelError(
-                f"The model {folder} asks for {name} ({unit}), which this version's features do not have: train it anew."
+                f"The model {folder} asks for {name} ({unit}), which these features do not have: train it anew."
             )
     return model
 
