@@ -1,0 +1,120 @@
+"""What a model is held beside: a threshold on the drop, the criteria's hectares, the table of causes, a line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.cause.deciding import Cause, Surroundings, decide
+from detector.cause.evidence import Evidence
+from models.classifier import calibrated
+from models.dataset import TrainingTable
+from models.training import best_threshold, calibrate
+from tiles.errors import MissingDependencyError
+
+_POLICY_HA = 10.0
+"""Canopée's criterion of area: the one that needs no layer, of which training tables have none."""
+_OF_CAUSE = ("swir16_after", "ndmi_change", "nir_kept", "swir16_kept", "ndmi_drift", "ndmi_apart_earlier")
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What something says of patches.
+
+    Parameters
+    ----------
+    probability : ndarray of float64, shape (rows,)
+        That they are clear-cuts.
+    clearcut : ndarray of bool, shape (rows,)
+        Whether they are called so.
+    """
+
+    probability: NDArray[np.float64]
+    clearcut: NDArray[np.bool_]
+
+
+Baseline = Callable[[TrainingTable, NDArray[np.bool_], NDArray[np.bool_]], Told]
+"""Given a table, the rows to learn from and those to tell of, tells of the latter."""
+
+
+def by_drop(table: TrainingTable, known: NDArray[np.bool_], asked: NDArray[np.bool_]) -> Told:
+    """NDVI lost, above a threshold that is best on the known rows."""
+    drop, labels = table.rows["ndvi_drop_mean"].to_numpy(np.float64), table.is_clearcut.astype(np.float64)
+    ones = np.ones(int(known.sum()))
+    calibration = calibrate(drop[known], labels[known], ones)
+    threshold = best_threshold(drop[known], labels[known], ones)
+    return Told(calibrated(drop[asked], calibration), drop[asked] >= threshold)
+
+
+def by_criteria(table: TrainingTable, known: NDArray[np.bool_], asked: NDArray[np.bool_]) -> Told:
+    """Ten hectares or more, whatever it is; the probability is the share of clear-cuts on either side."""
+    large, labels = table.rows["area_ha"].to_numpy(np.float64) >= _POLICY_HA, table.is_clearcut
+    return Told(_shares(large, labels, known)[asked], large[asked])
+
+
+def by_cause(table: TrainingTable, known: NDArray[np.bool_], asked: NDArray[np.bool_]) -> Told:
+    """What `detector.cause.deciding` calls a harvest."""
+    columns = {name: table.rows[name].to_numpy(np.float64) for name in _OF_CAUSE}
+    lows = table.rows["first_low"].dt.date.to_list()
+    harvest = np.array(
+        [
+            decide(
+                Evidence.of(
+                    {name: None if np.isnan(value[row]) else float(value[row]) for name, value in columns.items()}
+                ),
+                Surroundings(1.0, None, lows[row]),
+            ).cause
+            is Cause.HARVEST
+            for row in range(len(table.rows))
+        ],
+        bool,
+    )
+    return Told(_shares(harvest, table.is_clearcut, known)[asked], harvest[asked])
+
+
+def by_line(table: TrainingTable, known: NDArray[np.bool_], asked: NDArray[np.bool_]) -> Told:
+    """Logistic regression on standardized features; what is unknown is taken for the median.
+
+    Raises
+    ------
+    tiles.errors.MissingDependencyError
+        When scikit-learn is not installed.
+    """
+    try:
+        from sklearn.linear_model import LogisticRegression
+    except ImportError as error:
+        raise MissingDependencyError(
+            'Evaluation needs scikit-learn, which is not installed: run `pip install "sylvigie[train]"`.'
+        ) from error
+    features = table.features.to_numpy(np.float64)
+    seen = ~np.isnan(features[known]).all(axis=0)
+    features = features[:, seen]
+    middle = np.nanmedian(features[known], axis=0)
+    features = np.where(np.isnan(features), middle, features)
+    spread = features[known].std(axis=0)
+    scaled = (features - features[known].mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    line = LogisticRegression(C=1.0, max_iter=2000).fit(scaled[known], table.is_clearcut[known])
+    learnt = line.predict_proba(scaled[known])[:, 1]
+    labels = table.is_clearcut[known].astype(np.float64)
+    threshold = best_threshold(learnt, labels, np.ones(labels.size))
+    probability = line.predict_proba(scaled[asked])[:, 1]
+    return Told(probability, probability >= threshold)
+
+
+def _shares(side: NDArray[np.bool_], labels: NDArray[np.bool_], known: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Share of clear-cuts among the known rows on each row's side, never quite 0 or 1."""
+    share = {
+        one: (labels[known & (side == one)].sum() + 1) / ((known & (side == one)).sum() + 2) for one in (True, False)
+    }
+    return np.where(side, share[True], share[False])
+
+
+BASELINES: Mapping[str, Baseline] = {
+    "threshold on the drop": by_drop,
+    "criteria alone (10 ha)": by_criteria,
+    "table of causes": by_cause,
+    "logistic regression": by_line,
+}
