@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,19 +61,14 @@ def by_cause(table: TrainingTable, known: NDArray[np.bool_], asked: NDArray[np.b
     columns = {name: table.rows[name].to_numpy(np.float64) for name in _OF_CAUSE}
     lows = table.rows["first_low"].dt.date.to_list()
     harvest = np.array(
-        [
-            decide(
-                Evidence.of(
-                    {name: None if np.isnan(value[row]) else float(value[row]) for name, value in columns.items()}
-                ),
-                Surroundings(1.0, None, lows[row]),
-            ).cause
-            is Cause.HARVEST
-            for row in range(len(table.rows))
-        ],
-        bool,
+        [_is_harvest({name: of[row] for name, of in columns.items()}, low) for row, low in enumerate(lows)], bool
     )
     return Told(_shares(harvest, table.is_clearcut, known)[asked], harvest[asked])
+
+
+def _is_harvest(seen: Mapping[str, float], first_low: date) -> bool:
+    known = {name: None if np.isnan(value) else float(value) for name, value in seen.items()}
+    return decide(Evidence.of(known), Surroundings(1.0, None, first_low)).cause is Cause.HARVEST
 
 
 def by_line(table: TrainingTable, known: NDArray[np.bool_], asked: NDArray[np.bool_]) -> Told:
@@ -106,10 +102,10 @@ def by_line(table: TrainingTable, known: NDArray[np.bool_], asked: NDArray[np.bo
 
 def _shares(side: NDArray[np.bool_], labels: NDArray[np.bool_], known: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Share of clear-cuts among the known rows on each row's side, never quite 0 or 1."""
-    share = {
-        one: (labels[known & (side == one)].sum() + 1) / ((known & (side == one)).sum() + 2) for one in (True, False)
-    }
-    return np.where(side, share[True], share[False])
+    inside, outside = (
+        (labels[known & among].sum() + 1) / (np.count_nonzero(known & among) + 2) for among in (side, ~side)
+    )
+    return np.asarray(np.where(side, inside, outside), np.float64)
 
 
 BASELINES: Mapping[str, Baseline] = {

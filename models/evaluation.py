@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -184,7 +185,7 @@ def _of_events(table: TrainingTable, told: Told, seed: int) -> Iterator[Score]:
 
 def _subsets(rows: pd.DataFrame) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     area = rows["area_ha"].to_numpy()
-    for low, high in zip(_SIZES_HA, _SIZES_HA[1:], strict=False):
+    for low, high in pairwise(_SIZES_HA):
         name = f"{low:g} to {high:g} ha" if np.isfinite(high) else f"{low:g} ha and more"
         yield f"size: {name}", (area >= low) & (area < high)
     month = rows["first_low"].dt.month.to_numpy()
