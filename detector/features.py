@@ -115,6 +115,17 @@ FEATURES: tuple[Feature, ...] = (
     Feature("ndmi_apart_earlier", "1", (None, None), "NDMI less the forest's, a year before the loss", _INFRARED),
 )
 
+SHAPE_FEATURES = (
+    "perimeter_m",
+    "compactness",
+    "elongation",
+    "rectangularity",
+    "solidity",
+    "n_holes",
+    "filled_share",
+)
+"""Columns that tell of a patch's outline, not of what it shows."""
+
 INFRARED_FEATURES = tuple(feature.name for feature in FEATURES if feature.source == _INFRARED)
 """Columns that `with_evidence` fills in."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -37,11 +37,16 @@ class Told:
     clearcut: NDArray[np.bool_]
 
 
-Baseline = Callable[[TrainingTable, NDArray[np.bool_], NDArray[np.bool_]], Told]
-"""Given a table, the rows to learn from and those to tell of, tells of the latter."""
+Baseline = Callable[[TrainingTable, NDArray[np.bool_], NDArray[np.bool_], Sequence[str]], Told]
+"""Given a table, the rows to learn from, those to tell of and the features that may be used, tells of the latter."""
 
 
-def by_drop(table: TrainingTable, known: NDArray[np.bool_], asked: NDArray[np.bool_]) -> Told:
+def by_drop(
+    table: TrainingTable,
+    known: NDArray[np.bool_],
+    asked: NDArray[np.bool_],
+    features: Sequence[str],  # noqa: ARG001 - as all baselines are asked
+) -> Told:
     """NDVI lost, above a threshold that is best on the known rows."""
     drop, labels = table.rows["ndvi_drop_mean"].to_numpy(np.float64), table.is_clearcut.astype(np.float64)
     ones = np.ones(int(known.sum()))
@@ -50,13 +55,23 @@ def by_drop(table: TrainingTable, known: NDArray[np.bool_], asked: NDArray[np.bo
     return Told(calibrated(drop[asked], calibration), drop[asked] >= threshold)
 
 
-def by_criteria(table: TrainingTable, known: NDArray[np.bool_], asked: NDArray[np.bool_]) -> Told:
+def by_criteria(
+    table: TrainingTable,
+    known: NDArray[np.bool_],
+    asked: NDArray[np.bool_],
+    features: Sequence[str],  # noqa: ARG001 - as all baselines are asked
+) -> Told:
     """Ten hectares or more, whatever it is; the probability is the share of clear-cuts on either side."""
     large, labels = table.rows["area_ha"].to_numpy(np.float64) >= _POLICY_HA, table.is_clearcut
     return Told(_shares(large, labels, known)[asked], large[asked])
 
 
-def by_cause(table: TrainingTable, known: NDArray[np.bool_], asked: NDArray[np.bool_]) -> Told:
+def by_cause(
+    table: TrainingTable,
+    known: NDArray[np.bool_],
+    asked: NDArray[np.bool_],
+    features: Sequence[str],  # noqa: ARG001 - as all baselines are asked
+) -> Told:
     """What `detector.cause.deciding` calls a harvest."""
     columns = {name: table.rows[name].to_numpy(np.float64) for name in _OF_CAUSE}
     lows = table.rows["first_low"].dt.date.to_list()
@@ -71,7 +86,7 @@ def _is_harvest(seen: Mapping[str, float], first_low: date) -> bool:
     return decide(Evidence.of(known), Surroundings(1.0, None, first_low)).cause is Cause.HARVEST
 
 
-def by_line(table: TrainingTable, known: NDArray[np.bool_], asked: NDArray[np.bool_]) -> Told:
+def by_line(table: TrainingTable, known: NDArray[np.bool_], asked: NDArray[np.bool_], features: Sequence[str]) -> Told:
     """Logistic regression on standardized features; what is unknown is taken for the median.
 
     Raises
@@ -85,13 +100,11 @@ def by_line(table: TrainingTable, known: NDArray[np.bool_], asked: NDArray[np.bo
         raise MissingDependencyError(
             'Evaluation needs scikit-learn, which is not installed: run `pip install "sylvigie[train]"`.'
         ) from error
-    features = table.features.to_numpy(np.float64)
-    seen = ~np.isnan(features[known]).all(axis=0)
-    features = features[:, seen]
-    middle = np.nanmedian(features[known], axis=0)
-    features = np.where(np.isnan(features), middle, features)
-    spread = features[known].std(axis=0)
-    scaled = (features - features[known].mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    values = table.features[list(features)].to_numpy(np.float64)
+    values = values[:, ~np.isnan(values[known]).all(axis=0)]
+    values = np.where(np.isnan(values), np.nanmedian(values[known], axis=0), values)
+    spread = values[known].std(axis=0)
+    scaled = (values - values[known].mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     line = LogisticRegression(C=1.0, max_iter=2000).fit(scaled[known], table.is_clearcut[known])
     learnt = line.predict_proba(scaled[known])[:, 1]
     labels = table.is_clearcut[known].astype(np.float64)

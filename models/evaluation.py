@@ -96,7 +96,7 @@ def evaluate_training(
         probability = fitted.probabilities(table.features[asked])
         _put(told["model"], asked, Told(probability, probability >= fitted.threshold))
         for name, baseline in BASELINES.items():
-            _put(told[name], asked, baseline(table, ~asked, asked))
+            _put(told[name], asked, baseline(table, ~asked, asked, params.features))
         if progress is not None:
             progress(held + 1, params.folds)
     return _evaluation(table, told, seed, out_of_place=True)
