@@ -152,7 +152,7 @@ def fit(table: TrainingTable, rows: NDArray[np.bool_], seed: int, params: TrainP
     trees, _ = _boost(features, labels, weights, seed, params, None, n_trees)
     calibration = calibrate(raw, labels, weights)
     threshold = best_threshold(calibrated(raw, calibration), labels, weights, params.users_accuracy)
-    return Fitted(_text(trees), calibration, threshold, n_trees, params.features)
+    return Fitted(trees_text(trees), calibration, threshold, n_trees, params.features)
 
 
 def search(table: TrainingTable, seed: int, trials: int, params: TrainParams | None = None) -> TrainParams:
@@ -339,7 +339,7 @@ def _settings(seed: int, params: TrainParams) -> dict[str, Any]:
     }
 
 
-def _text(trees: Any) -> str:
+def trees_text(trees: Any) -> str:
     """Trees as text, without the parameters at its end, which name files and threads."""
     text: str = trees.model_to_string()
     return text.partition("\nparameters:")[0] + "\n"
@@ -402,7 +402,7 @@ def train(
         threshold=fitted.threshold,
         parameters={**asdict(params), "trees": fitted.rounds},
         seed=seed,
-        packages={name: _version(name) for name in ("sylvigie", "lightgbm", "numpy", "scikit-learn")}
+        packages={name: version_of(name) for name in ("sylvigie", "lightgbm", "numpy", "scikit-learn")}
         | {"python": platform.python_version()},
         training=(described(table),),
         scores=scores,
@@ -446,7 +446,8 @@ def described(table: TrainingTable) -> TrainingData:
     )
 
 
-def _version(package: str) -> str:
+def version_of(package: str) -> str:
+    """Version of a package, as installed."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -54,6 +54,26 @@ def train_model(
     print(f"Evaluation: {page}")
 
 
+def train_abuse_model(
+    version: Annotated[str, typer.Option(help="Of the model, such as 2026.1.")],
+    out: Annotated[Path, typer.Option(help="Folder; the model goes to NAME-VERSION in it.")],
+    seed: Annotated[int, typer.Option(min=0, help="The same seed and reviews give the same trees.")] = 1,
+    reviews: Annotated[
+        Path | None, typer.Option(help="Reviews, CSV or Parquet: the columns of the model, and is_abusive.")
+    ] = None,
+) -> None:
+    """Train the abuse model: an order of work from the policy criteria, on simulated alerts, and from reviews."""
+    from models.abuse import read_reviews, train_abuse
+    from models.classifier import write_model
+
+    known = None if reviews is None else read_reviews(reviews)
+    model = train_abuse(seed, dt.datetime.now(dt.UTC).date().isoformat(), version, known)
+    print(model.card.summary)
+    for score in model.card.scores:
+        print(f"  {score.name:<44} {score.value:>8.4f}  reported (n={score.n})")
+    print(f"Model: {write_model(model, out)}")
+
+
 def read_tables(paths: Sequence[Path]) -> TrainingTable:
     """Training tables, put together."""
     from models.dataset import concatenate, read_table
