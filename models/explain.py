@@ -53,7 +53,10 @@ CLEARCUT_GROUPS: Final[tuple[Group, ...]] = (
             "ndvi_drop_std",
             "seed_share",
             "ndvi_before_mean",
+            "ndvi_before_std",
             "ndvi_after_mean",
+            "ndvi_after_std",
+            "edge_drop_ratio",
         ),
         ("la végétation (NDVI) a disparu comme après une coupe", "vegetation (NDVI) was lost as by a felling"),
         (
@@ -90,9 +93,15 @@ CLEARCUT_GROUPS: Final[tuple[Group, ...]] = (
     ),
     Group(
         "observations",
-        ("n_low_mean", "n_clear_after", "n_clear_before", "confirmed_share"),
+        ("n_low_mean", "low_share", "n_clear_after", "n_clear_after_std", "n_clear_before", "confirmed_share"),
         ("plusieurs images nettes la confirment", "several clear images confirm it"),
         ("peu d'images nettes la confirment", "few clear images confirm it"),
+    ),
+    Group(
+        "around",
+        ("ring_forest_share", "near_loss_ha"),
+        ("elle est entourée comme une coupe l'est", "its surroundings are those of a felling"),
+        ("ce qui l'entoure n'est pas ce qui entoure une coupe", "its surroundings are not those of a felling"),
     ),
     Group(
         "size",
