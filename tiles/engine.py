@@ -33,6 +33,7 @@ from tiles.false_cloud import (
     isolated_clouds,
 )
 from tiles.grid import Grid
+from tiles.looks import SAMPLED_PIXELS, by_month, dates_worth_reading
 from tiles.monitor import MonitorParams, PixelMemory, follow
 from tiles.month import Month, day_number
 from tiles.pixel_state import PixelState
@@ -109,7 +110,8 @@ class Tally:
     suspected
         With an open suspicion, told or not.
     bands_read, bands_left
-        Windows of a scene whose bands were read, and were not since nothing in them was clear forest, or too little.
+        Windows of a scene whose bands were read, and were not since nothing in them was clear forest, too little, or
+        none that other dates do not show soon enough.
     """
 
     watched: int = 0
@@ -400,7 +402,7 @@ class _Engine:
         memory.forget()
         scenes = self._plan.reference
         ndvi = self._buffers(len(scenes)).ndvi[: len(scenes) * series.pixels].reshape(len(scenes), series.pixels)
-        self._read_dates(series, scenes, clear, ndvi, None, tally)
+        self._read_dates(series, scenes, clear, self._clear_enough(series, scenes, clear), ndvi, None, tally)
         return fit_reference(ndvi, [scene.day for scene in scenes], self._params.reference), memory
 
     def _follow(
@@ -414,20 +416,44 @@ class _Engine:
     ) -> None:
         """The monitored dates, some at a time."""
         before, monitored = len(self._plan.reference), self._plan.monitored
+        wanted = self._worth_reading(series, monitored, clear[before:])
         for start in range(0, len(monitored), _DATES_AT_ONCE):
             scenes = monitored[start : start + _DATES_AT_ONCE]
             buffers, size = self._buffers(len(scenes)), len(scenes) * series.pixels
             ndvi = buffers.ndvi[:size].reshape(len(scenes), series.pixels)
             near_infrared = buffers.near_infrared[:size].reshape(len(scenes), series.pixels)
-            self._read_dates(series, scenes, clear[before + start :], ndvi, near_infrared, tally)
+            self._read_dates(series, scenes, clear[before + start :], wanted[start:], ndvi, near_infrared, tally)
             days = [scene.day for scene in scenes]
             follow(ndvi, near_infrared, days, cells, reference, memory, self._params.monitor)
+
+    def _clear_enough(
+        self, series: _Series, scenes: Sequence[Scene], clear: Sequence[Future[NDArray[np.uint8]]]
+    ) -> NDArray[np.bool_]:
+        """On which dates enough of a window's forest is clear."""
+        least = self._params.clear.least_clear_share
+        shares = np.array([series.clear_share(series.clear_here(mask.result())) for mask in clear[: len(scenes)]])
+        return (shares > 0) & (shares >= least)
+
+    def _worth_reading(
+        self, series: _Series, scenes: Sequence[Scene], clear: Sequence[Future[NDArray[np.uint8]]]
+    ) -> NDArray[np.bool_]:
+        """Which monitored dates are read in a window: a matter of the calendar month and the window alone."""
+        wanted = self._clear_enough(series, scenes, clear)
+        places, days = series.sample(SAMPLED_PIXELS), [scene.day for scene in scenes]
+        least_days = self._params.clear.least_days_saved
+        for month in by_month(days):
+            looks = np.empty((month.stop - month.start, places.size), np.uint8)
+            for row, mask in zip(looks, clear[month], strict=True):
+                row[:] = series.clear_here(mask.result()).ravel()[places]
+            wanted[month] = dates_worth_reading(looks, days[month], wanted[month], least_days)
+        return wanted
 
     def _read_dates(
         self,
         series: _Series,
         scenes: Sequence[Scene],
         clear: Sequence[Future[NDArray[np.uint8]]],
+        wanted: NDArray[np.bool_],
         ndvi: NDArray[np.int16],
         near_infrared: NDArray[np.int16] | None,
         tally: Tally,
@@ -437,13 +463,12 @@ class _Engine:
         red = buffers.red[: shape[0] * shape[1]].reshape(shape)
         nir = buffers.nir[: shape[0] * shape[1]].reshape(shape)
         for index, scene in enumerate(scenes):
-            here = series.clear_here(clear[index].result())
-            box = kernels.common_box(here, series.coarse)
-            least = self._params.clear.least_clear_share
-            if not box[1] or (least and series.clear_share(here) < least):
+            if not wanted[index]:
                 ndvi[index] = kernels.MISSING
                 tally.bands_left += 1
                 continue
+            here = series.clear_here(clear[index].result())
+            box = kernels.common_box(here, series.coarse)
             # No more than the clear forest: a block beyond it is neither fetched nor decoded.
             part, rows, cols = series.part(box)
             self._reader.read(scene, Band.RED, part, red[rows, cols])
@@ -547,6 +572,11 @@ class _Series:
     def clear_share(self, here: NDArray[np.uint8]) -> float:
         """Share of the window's forest that is clear, in pixels of the classification."""
         return int(np.count_nonzero(here & self.coarse)) / max(1, int(np.count_nonzero(self.coarse)))
+
+    def sample(self, about: int) -> NDArray[np.int64]:
+        """Places in `coarse`, flattened, of about so many pixels of forest: every so manieth."""
+        forest = np.flatnonzero(self.coarse)
+        return np.asarray(forest[:: max(1, forest.size // about)])
 
     def places(self, pixels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows and columns, in the window, of pixels of the list."""
