@@ -110,10 +110,10 @@ def bench_looks(params: BenchParams) -> Iterator[Figure]:
                     chosen = choose(window)
                     read[rule] += window.block_mb[chosen].sum() + classes_mb
                     waits[rule] = waits[rule] + count_waits(window.asked & chosen, _DAYS, _PERIOD_DAYS)
-        title = f"SIMULATED {params.size_px} px, {len(seeds)} months ({name}), {np.mean(clouds):.0%} cloud: of all bytes"
+        title = f"SIMULATED {params.size_px} px, {len(seeds)} months ({name}), {np.mean(clouds):.0%} cloud: of all bytes,"
         for rule in rules:
-            yield Figure("looks", f"{title}, {rule}", read[rule] / whole, note=_told(waits[rule]))
-            title = "  "
+            yield Figure("looks", f"{title} {rule}", read[rule] / whole, note=_told(waits[rule]))
+            title = " "
 
 
 def _told(waits: _Waits) -> str:
