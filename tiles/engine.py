@@ -41,14 +41,15 @@ from tiles.reader import Reader
 from tiles.reference import CodedReference, ReferenceParams, fit_reference
 from tiles.scene import Band, Scene
 from tiles.state import Keeper, Known
+from tiles.stripes import ClassStripes
 from tiles.watch import WatchedPixels
 
 WINDOW_PX = 1024
 """Side of a window: a multiple of the blocks of every archive (256, 512, 1024), so that none is decoded twice."""
 
 _HELD_SCENES = 48
-"""Scenes of whose classification rows are held for the next row of windows, up to 5 MB of each: a month has a dozen or
-two, the years of a reference a hundred and more."""
+"""Scenes of whose classification rows are held for the next row of windows: a month has a dozen or two, the years of a
+reference a hundred and more."""
 
 _DATES_AT_ONCE = 16
 """Dates that are read before they are followed: memory then does not grow with the months of a scan."""
@@ -208,6 +209,23 @@ class _Buffers:
     brightness: NDArray[np.uint8]
 
 
+@dataclass(frozen=True)
+class _PackedMasks:
+    """Forest and watched pixels of a window, as bits: those of two whole rows of windows wait in the queue."""
+
+    forest: NDArray[np.uint8]
+    watched: NDArray[np.uint8]
+    any_watched: bool
+
+    @classmethod
+    def of(cls, forest: NDArray[np.bool_], watched: NDArray[np.bool_]) -> _PackedMasks:
+        return cls(np.packbits(forest, axis=1), np.packbits(watched, axis=1), bool(watched.any()))
+
+    def masks(self, shape: tuple[int, int]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        forest, watched = (np.unpackbits(bits, axis=1, count=shape[1]) for bits in (self.forest, self.watched))
+        return forest.view(np.bool_), watched.view(np.bool_)
+
+
 @dataclass
 class _RowOfClouds:
     """A row of windows, and what is known so far of the false clouds over it: each scene adds to it in its turn."""
@@ -236,7 +254,7 @@ class _Engine:
         self._terms = 1 + 2 * params.reference.order
         classes = tuple(-(-side // plan.pixels_per_class) for side in plan.grid.shape)
         hold = len(plan.scenes) <= _HELD_SCENES
-        self._stripes = {scene.id: _Stripes(scene, (classes[0], classes[1]), hold) for scene in plan.scenes}
+        self._stripes = {scene.id: ClassStripes(scene, (classes[0], classes[1]), hold) for scene in plan.scenes}
         self._local = threading.local()
         self._lock = threading.Lock()
         self._tally = Tally()
@@ -275,9 +293,9 @@ class _Engine:
     def _submit_row(
         self, pool: ThreadPoolExecutor, row_index: int, row: list[tuple[int, Window]]
     ) -> list[Future[None]]:
-        masks = [self._watched.masks(window) for _, window in row]
+        masks = [_PackedMasks.of(*self._watched.masks(window)) for _, window in row]
         clear: list[Future[NDArray[np.uint8]]] = []
-        if any(watched.any() for _, watched in masks):
+        if any(packed.any_watched for packed in masks):
             clouds = self._row_of_clouds(row_index, row[0][1])
             # Remembered in turn, where anything is; else no scene waits for another, whose server may be slow.
             in_turn = self._params.false_clouds is not None
@@ -288,10 +306,10 @@ class _Engine:
         elif self._keeper is not None:
             self._keeper.keep_clouds(row_index, CloudList.blank())
         return [
-            pool.submit(self._window, index, window, forest, watched, clear)
-            if watched.any()
+            pool.submit(self._window, index, window, packed, clear)
+            if packed.any_watched
             else pool.submit(self._leave_window, index, window)
-            for (index, window), (forest, watched) in zip(row, masks, strict=True)
+            for (index, window), packed in zip(row, masks, strict=True)
         ]
 
     @property
@@ -341,11 +359,11 @@ class _Engine:
         self,
         index: int,
         window: Window,
-        forest: NDArray[np.bool_],
-        watched: NDArray[np.bool_],
+        packed: _PackedMasks,
         clear: Sequence[Future[NDArray[np.uint8]]],
     ) -> None:
         params, tally = self._params, Tally()
+        forest, watched = packed.masks((window.height, window.width))
         runs, cells = forest_runs(forest, params.monitor.cell_px)
         inside = np.empty(int(cells[-1]), np.bool_)
         kernels.collect(watched, runs, inside)
@@ -514,42 +532,6 @@ class _Engine:
             buffers.sums[: 2 * pixels].reshape(2, pixels),
             buffers.brightness[:pixels],
         )
-
-
-class _Stripes:
-    """The classification of a scene, read downwards: rows that the margin asks for again are not decoded again.
-
-    Rows are read by whole blocks of the file, and kept until no later row of windows needs them; of too many scenes
-    none are kept, and some rows are decoded again.
-    """
-
-    def __init__(self, scene: Scene, shape: tuple[int, int], hold: bool) -> None:
-        self._scene, self._shape, self._hold = scene, shape, hold
-        self._first, self._held = 0, np.empty((0, shape[1]), np.uint8)
-        self._block_rows = 0
-        self._lock = threading.Lock()
-
-    def rows(self, reader: Reader, first: int, last: int, needed_next: int) -> NDArray[np.uint8]:
-        """Rows from `first` to `last`; those before `needed_next` are then forgotten."""
-        height, width = self._shape
-        with self._lock:
-            if not self._block_rows:
-                self._block_rows = reader.block_rows(self._scene, Band.SCL)
-            end = self._first + len(self._held)
-            if not self._first <= first <= end:
-                # Rows of windows without forest lie between, or another thread was ahead.
-                end = first - first % self._block_rows
-                self._first, self._held = end, np.empty((0, width), np.uint8)
-            if last > end:
-                stop = min(height, -(-last // self._block_rows) * self._block_rows)
-                more = np.empty((stop - end, width), np.uint8)
-                reader.read(self._scene, Band.SCL, Window(0, end, width, stop - end), more)
-                self._held = np.concatenate([self._held, more]) if len(self._held) else more
-            found = self._held[first - self._first : last - self._first]
-            gone = min(max(0, needed_next - self._first), len(self._held)) if self._hold else len(self._held)
-            self._held = self._held[gone:].copy()
-            self._first += gone
-            return found
 
 
 class _Series:
