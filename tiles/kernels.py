@@ -1068,6 +1068,9 @@ def days_saved(
         for look in range(count):
             before, two_before = gaps[(look - 1 + count) % count], gaps[(look - 2 + 2 * count) % count]
             after, two_after = gaps[look], gaps[(look + 1) % count]
+            if count == 2:
+                # Without this one, the other is followed by itself.
+                two_after = period
             found = before * after
             confirmed = two_before * after + before * two_after
             out[looks[look]] += found + confirmed
