@@ -37,8 +37,8 @@ _MONTH = Month(2019, 7)
 _DATES = 12
 _FOREST_SHARES, _CLOUD_SHARES = (0.2, 0.5, 0.9), (0.3, 0.7)
 _ASKED = {0.3: (0.32, 214), 0.7: (1.0, 145)}
-"""Cloud to ask of the simulation for so much in its classes, and the seed whose dates, twelve draws, have it on the mean at
-10,980 pixels. No date has more than 97 %, which lowers the mean. Another size has other skies: the name tells how much."""
+"""Cloud to ask of the simulation for so much in its classes, and the seed whose twelve dates have it on the mean at
+10,980 pixels. No date has more than 97 %, which lowers the mean. Other sizes have other skies, as the name tells."""
 _LEAST_CLEAR, _DAYS_SAVED = (0.1, 0.45), (1.0, 2.0)
 _FOREST_NDVI = 0.8
 _GOAL = {(0.5, 0.7): 0.35}

@@ -152,7 +152,7 @@ def test_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     by_days = [figure["value"] for figure in _named(figures, "days saved")]
     assert len(by_days) == 10
     for read in (by_days[:5], by_days[5:]):
-        assert 0 < read[-1]
+        assert read[-1] > 0
         assert read == sorted(read, reverse=True)
     every, least = _named(figures, "every block")[0], _named(figures, "clear share 0.1")[0]
     assert by_days[0] <= least["value"] <= every["value"] <= 1

@@ -33,7 +33,7 @@ def _june(*days: int) -> list[dt.date]:
 
 def _chosen(clear: list[list[int]], days: list[dt.date], least: float = 2.0) -> list[int]:
     looks = np.array(clear, np.uint8)
-    kept = dates_worth_reading(looks, days, looks.any(axis=1), least)
+    kept = dates_worth_reading(looks, days, np.asarray(looks.any(axis=1)), least)
     return [day.day for day, chosen in zip(days, kept, strict=True) if chosen]
 
 
