@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
+from rasterio.windows import Window
 
 from tests.fakes.forest import Forest, days_of
 from tests.fakes.reader import FakeReader, KeepingSink, plan_of
@@ -22,6 +25,8 @@ from tiles.engine import ChangeParams, make_change_map
 from tiles.errors import InvalidParameterError
 from tiles.looks import by_month, dates_worth_reading
 from tiles.month import Month
+from tiles.scene import Band, Scene
+from tiles.state import StateReader, StateWriter
 from tiles.watch import WatchedArea
 
 JUNE = dt.date(2019, 6, 1)
@@ -128,3 +133,41 @@ def test_a_month_of_daily_dates_is_read_in_part_and_tells_the_felling_as_well() 
     assert len(reference) + 5 <= some_read.bands_read <= len(reference) + 12
     assert some_read.bands_read + some_read.bands_left == all_read.bands_read
     assert 0 <= later - first <= 6
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_two_months_in_one_go_read_the_same_dates_as_one_after_the_other(tmp_path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    june, july = days_of(JUNE, dt.date(2019, 6, 30), 2), days_of(dt.date(2019, 7, 2), dt.date(2019, 7, 31), 2)
+    cloudy = frozenset(day for day in june + july if rng.random() < 0.4)
+    forest = Forest(felled_on=dt.date(2019, 6, 22), cloudy=cloudy)
+    reference = days_of(dt.date(2016, 7, 3), dt.date(2018, 6, 30), 24)
+    params, watched = ChangeParams(ClearParams(least_days_saved=2.0)), WatchedArea()
+
+    def run(month: Month, monitored: list[dt.date], built: list[dt.date], **state: Any) -> tuple[KeepingSink, set[Any]]:
+        plan, sink, reader = plan_of(forest, month, built, monitored), KeepingSink(forest.shape), Recording(forest)
+        make_change_map(plan, watched.on(plan.grid), reader, sink, params, 2, **state)
+        return sink, reader.read_on
+
+    at_once, read_at_once = run(Month(2019, 7), june + july, reference)
+    with StateWriter(tmp_path, 1 + 2 * params.reference.order) as keeper:
+        _, read_in_june = run(Month(2019, 6), june, reference, keeper=keeper)
+    known = StateReader(tmp_path, tmp_path, keeper.checksums())
+    after, read_in_july = run(Month(2019, 7), july, [], known=known)
+    assert read_at_once == read_in_june | read_in_july
+    assert len(read_in_july) < len(set(july) - cloudy)
+    np.testing.assert_array_equal(after.state, at_once.state)
+    np.testing.assert_array_equal(after.change, at_once.change)
+
+
+class Recording(FakeReader):
+    """Remembers of which days red was read."""
+
+    def __init__(self, forest: Forest) -> None:
+        super().__init__(forest)
+        self.read_on: set[dt.date] = set()
+
+    def read(self, scene: Scene, band: Band, window: Window, out: NDArray[Any]) -> None:
+        super().read(scene, band, window, out)
+        if band is Band.RED:
+            self.read_on.add(scene.day)
