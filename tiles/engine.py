@@ -456,9 +456,10 @@ class _Engine:
         self, series: _Series, scenes: Sequence[Scene], clear: Sequence[Future[NDArray[np.uint8]]]
     ) -> NDArray[np.bool_]:
         """Which monitored dates are read in a window: a matter of the calendar month and the window alone."""
-        wanted = self._clear_enough(series, scenes, clear)
+        wanted, least_days = self._clear_enough(series, scenes, clear), self._params.clear.least_days_saved
+        if not least_days:
+            return wanted
         places, days = series.sample(SAMPLED_PIXELS), [scene.day for scene in scenes]
-        least_days = self._params.clear.least_days_saved
         for month in by_month(days):
             looks = np.empty((month.stop - month.start, places.size), np.uint8)
             for row, mask in zip(looks, clear[month], strict=True):
