@@ -170,7 +170,8 @@ def _choices(default: ClearParams) -> list[ClearParams]:
     """Every block with clear forest; then by its clear share alone; then by days saved as well."""
     by_share = [replace(default, least_clear_share=least, least_days_saved=0.0) for least in (0.0, *_LEAST_CLEAR)]
     by_days = [replace(default, least_days_saved=days) for days in _DAYS_SAVED]
-    return by_share + by_days + ([] if default in by_days else [default])
+    choices = by_share + by_days
+    return choices if default in choices else [*choices, default]
 
 
 def _observations(seen: NDArray[np.int64]) -> int:
