@@ -21,6 +21,7 @@ from scripts.train_model_command import train_abuse_model, train_model
 from tiles.errors import AreaError, SylvigieError
 
 if TYPE_CHECKING:
+    from api.settings import Settings
     from scripts.monthly import RunRequest
     from tiles.engine import ChangeParams
 
@@ -82,7 +83,7 @@ def scan(
 
     settings, data_dir = load_settings(), data_folder(None)
     wanted = Month.parse(month)
-    params = ScanParams(_change_params(settings.false_clouds), PatchParams(min_area_ha=min_area_ha))
+    params = ScanParams(_change_params(settings), PatchParams(min_area_ha=min_area_ha))
     watched = WatchedArea.open(forest_mask or settings.forest_mask, aoi)
     result, cost = run_with_report(
         open_catalogue(catalog or settings.catalogue, settings.credentials()),
@@ -191,7 +192,7 @@ def _request(
         catalogue=catalog or settings.catalogue,
         credentials=settings.credentials(),
         forest_mask=mask,
-        params=ScanParams(_change_params(settings.false_clouds), PatchParams(min_area_ha=min_area_ha)),
+        params=ScanParams(_change_params(settings), PatchParams(min_area_ha=min_area_ha)),
         threads=threads or settings.threads,
         max_requests_per_host=settings.max_requests_per_host,
         may_build=may_build,
@@ -199,12 +200,16 @@ def _request(
     )
 
 
-def _change_params(false_clouds: bool) -> ChangeParams:
-    """What is a loss, by settings."""
+def _change_params(settings: Settings) -> ChangeParams:
+    """What is a loss, and what is read for it, by settings."""
+    from tiles.clear import ClearParams
     from tiles.engine import ChangeParams
     from tiles.false_cloud import FalseCloudParams
 
-    return ChangeParams(false_clouds=FalseCloudParams() if false_clouds else None)
+    return ChangeParams(
+        clear=ClearParams(least_days_saved=settings.least_days_saved),
+        false_clouds=FalseCloudParams() if settings.false_clouds else None,
+    )
 
 
 @app.command()
