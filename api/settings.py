@@ -65,7 +65,7 @@ class Settings(BaseSettings):
     threads: int | None = Field(default=None, ge=1)
     max_requests_per_host: int = Field(default=8, ge=1, le=256)
     false_clouds: bool = False
-    least_days_saved: float = Field(default=0.0, ge=0, le=30)
+    least_days_saved: float = Field(default=2.0, ge=0, le=30)
 
     @classmethod
     def settings_customise_sources(

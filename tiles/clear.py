@@ -63,13 +63,13 @@ class ClearParams:
         It is a matter of the date and the window alone: months then tell the same followed together or one by one.
     least_days_saved
         Days by which a date must make losses in a window known sooner, found and confirmed together, for its bands to
-        be read there (`tiles.looks`). It is a matter of the calendar month and the window alone. 0, which is the
-        default, reads all; 2 reads a fifth less, and a loss is confirmed half a day later (ADR 0020).
+        be read there (`tiles.looks`). It is a matter of the calendar month and the window alone. 0 reads all; two days
+        read a fifth less, and a loss is confirmed half a day later (ADR 0020).
     """
 
     margin_m: float = 60.0
     least_clear_share: float = 0.10
-    least_days_saved: float = 0.0
+    least_days_saved: float = 2.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.margin_m <= 1000:
