@@ -61,47 +61,59 @@ ABUSE_NAMES: Final = tuple(feature.name for feature in ABUSE_FEATURES)
 ABUSE_UNITS: Final[Mapping[str, str]] = {feature.name: feature.unit for feature in ABUSE_FEATURES}
 
 ABUSE_GROUPS: Final[tuple[Group, ...]] = tuple(
-    Group(name, (name,), more, less)
-    for name, more, less in (
-        ("area_ha", ("la coupe est vaste", "the cut is large"), ("la coupe est petite", "the cut is small")),
+    Group(name, (name,), more, less, unknown)
+    for name, more, less, unknown in (
+        (
+            "area_ha",
+            ("la coupe est vaste", "the cut is large"),
+            ("la coupe est petite", "the cut is small"),
+            ("la surface n'est pas connue", "the area is not known"),
+        ),
         (
             "slope_block_ha",
             ("une grande part est en forte pente", "much of it is on a steep slope"),
             ("peu ou rien n'est en forte pente", "little or none of it is on a steep slope"),
+            ("la pente n'est pas connue", "the slope is not known"),
         ),
         (
             "natura2000_ha",
             ("une grande part est en Natura 2000", "much of it is inside Natura 2000"),
             ("peu ou rien n'est en Natura 2000", "little or none of it is inside Natura 2000"),
+            ("les sites Natura 2000 ne sont pas connus", "Natura 2000 sites are not known"),
         ),
         (
             "protected_ha",
             ("une part est dans un autre zonage de protection", "a part is inside another protected zone"),
             ("elle n'est dans aucun autre zonage connu", "it is inside no other known zone"),
+            ("les autres zonages ne sont pas connus", "other zones are not known"),
         ),
         (
             "clearcut_probability",
             ("c'est très probablement une coupe rase", "it is very probably a clear-cut"),
             ("ce n'est peut-être pas une coupe rase", "it may be no clear-cut"),
+            ("la probabilité d'une coupe rase n'est pas connue", "the probability of a clear-cut is not known"),
         ),
         (
             "cut_100m_5y_ha",
             ("d'autres coupes récentes la touchent", "other recent cuts are beside it"),
             ("aucune autre coupe récente n'est connue à côté", "no other recent cut is known beside it"),
+            ("les coupes voisines ne sont pas connues", "cuts beside it are not known"),
         ),
         (
             "slope_mean_pct",
             ("la pente moyenne est forte", "the mean slope is steep"),
             ("la pente moyenne est faible", "the mean slope is gentle"),
+            ("la pente moyenne n'est pas connue", "the mean slope is not known"),
         ),
         (
             "watercourse_m",
             ("un cours d'eau est proche", "a watercourse is near"),
             ("aucun cours d'eau n'est proche", "no watercourse is near"),
+            ("les cours d'eau ne sont pas connus", "watercourses are not known"),
         ),
     )
 )
-"""What is said of each column; unknown columns say nothing of themselves but may weigh little for or against."""
+"""What is said of each column."""
 
 _HALF = {"area_ha": 10.0, "natura2000_ha": 2.0, "slope_block_ha": 2.0}
 """Policy criteria: hectares from which on each is met (`detector/criteria/policy.toml`)."""

@@ -34,14 +34,16 @@ class Group:
         Of the group.
     features
         Its features; the first is the one whose value is told.
-    speaks_for, speaks_against
-        French and English, where the group raises and where it lowers the score.
+    speaks_for, speaks_against, unknown
+        French and English, where the group raises and where it lowers the score, and where its first feature is not
+        known, whichever it does.
     """
 
     code: str
     features: tuple[str, ...]
     speaks_for: tuple[str, str]
     speaks_against: tuple[str, str]
+    unknown: tuple[str, str]
 
 
 CLEARCUT_GROUPS: Final[tuple[Group, ...]] = (
@@ -63,6 +65,7 @@ CLEARCUT_GROUPS: Final[tuple[Group, ...]] = (
             "la baisse de végétation (NDVI) n'est pas celle d'une coupe",
             "the loss of vegetation is not that of a felling",
         ),
+        ("la perte de végétation n'est pas chiffrée", "the loss of vegetation is not known"),
     ),
     Group(
         "infrared",
@@ -72,48 +75,56 @@ CLEARCUT_GROUPS: Final[tuple[Group, ...]] = (
             "the infrared shows that wood and leaves are gone",
         ),
         ("l'infrarouge montre qu'une partie du couvert reste", "the infrared shows that a part of the cover is left"),
+        ("l'infrarouge n'a pas pu être lu", "the infrared could not be read"),
     ),
     Group(
         "ground",
         ("swir16_after", "swir16_kept", "swir22_after"),
         ("le sol est clair, comme après une coupe", "the ground is bright, as after a felling"),
         ("le sol est sombre ou humide", "the ground is dark or wet"),
+        ("la clarté du sol n'est pas connue", "how bright the ground is is not known"),
     ),
     Group(
         "year_before",
         ("ndmi_drift", "ndmi_apart_earlier"),
         ("le peuplement était intact et stable l'année précédente", "the stand was whole and stable the year before"),
         ("le terrain changeait ou était ouvert l'année précédente", "the ground was changing or open the year before"),
+        ("l'année précédente n'est pas connue", "the year before is not known"),
     ),
     Group(
         "timing",
         ("first_low_spread_days", "dating_interval_days", "first_low_doy"),
         ("la saison et la rapidité sont celles d'une coupe", "season and suddenness are those of a felling"),
         ("la saison ou la lenteur ne sont pas celles d'une coupe", "season or slowness are not those of a felling"),
+        ("la rapidité n'est pas connue", "how sudden it was is not known"),
     ),
     Group(
         "observations",
         ("n_low_mean", "low_share", "n_clear_after", "n_clear_after_std", "n_clear_before", "confirmed_share"),
         ("plusieurs images nettes la confirment", "several clear images confirm it"),
         ("peu d'images nettes la confirment", "few clear images confirm it"),
+        ("le nombre d'images nettes n'est pas connu", "the number of clear images is not known"),
     ),
     Group(
         "around",
         ("ring_forest_share", "near_loss_ha"),
         ("elle est entourée comme une coupe l'est", "its surroundings are those of a felling"),
         ("ce qui l'entoure n'est pas ce qui entoure une coupe", "its surroundings are not those of a felling"),
+        ("ce qui l'entoure n'est pas connu", "its surroundings are not known"),
     ),
     Group(
         "size",
         ("area_ha",),
         ("la surface est celle d'une coupe", "the area is that of a felling"),
         ("la surface est rarement celle d'une coupe", "the area is seldom that of a felling"),
+        ("la surface n'est pas connue", "the area is not known"),
     ),
     Group(
         "shape",
         SHAPE_FEATURES,
         ("la forme est celle d'une coupe", "the shape is that of a felling"),
         ("la forme n'est pas celle d'une coupe", "the shape is not that of a felling"),
+        ("la forme n'est pas connue", "the shape is not known"),
     ),
 )
 """Groups of the features of `detector.features.FEATURES`; each is in one, which a test holds."""
@@ -184,8 +195,10 @@ class Explainer:
             side = told["for" if weight > 0 else "against"]
             if abs(weight) < _LEAST or len(side) == STRONGEST:
                 continue
-            french, english = group.speaks_for if weight > 0 else group.speaks_against
             value = values[group.code]
+            french, english = group.speaks_for if weight > 0 else group.speaks_against
+            if not np.isfinite(value):
+                french, english = group.unknown
             side.append(
                 {
                     "code": group.code,
