@@ -11,8 +11,9 @@ from dataclasses import dataclass, fields
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import geopandas
 import numpy as np
 import pandas as pd
 import shapely
@@ -34,6 +35,20 @@ _DEGREE_DECIMALS = 7
 #: Decimals of a published number: a square metre in hectares, what a Sentinel-2 digital number is worth in
 #: NDVI.
 _NUMBER_DECIMALS = 4
+
+
+LAYER_COLUMNS: Final[Mapping[str, str]] = {
+    "forest_type": "str",
+    "tree_cover_pct": "float64",
+    "elevation_m": "float64",
+    "slope_mean_pct": "float64",
+    "slope_block_ha": "float64",
+    "natura2000_ha": "float64",
+    "nearest_cut_m": "float64",
+    "cut_100m_5y_ha": "float64",
+    "watercourse_m": "float64",
+}
+"""Fields of an alert that stand beside its features, for who trains a model; the shipped ones do not use them."""
 
 
 class AlertState(StrEnum):
@@ -375,7 +390,7 @@ def _plain(value: Any) -> Any:
 
 
 def write_features(features: pd.DataFrame, alerts: Sequence[Alert], path: Path) -> None:
-    """Write the feature table as Parquet, with the alerts' identities as first column `alert_id`.
+    """Write the features as GeoParquet: `alert_id`, features, what layers tell (`LAYER_COLUMNS`), outlines.
 
     Parameters
     ----------
@@ -393,9 +408,12 @@ def write_features(features: pd.DataFrame, alerts: Sequence[Alert], path: Path) 
     """
     table = features.reset_index(drop=True)
     table.insert(0, "alert_id", pd.Series([alert.id for alert in alerts], dtype="str"))
-    table = table.sort_values("alert_id", ignore_index=True)
+    for name, kind in LAYER_COLUMNS.items():
+        table[name] = pd.Series([getattr(alert, name) for alert in alerts], dtype=kind)
+    outlines = geopandas.GeoSeries([alert.geometry for alert in alerts], crs="OGC:CRS84")
+    frame = geopandas.GeoDataFrame(table, geometry=outlines).sort_values("alert_id", ignore_index=True)
     with _beside(path) as temporary:
-        table.to_parquet(temporary, index=False)
+        frame.to_parquet(temporary, index=False)
 
 
 @contextmanager

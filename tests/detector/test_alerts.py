@@ -19,6 +19,7 @@ import shapely
 from affine import Affine
 
 from detector.alerts import (
+    LAYER_COLUMNS,
     Alert,
     AlertState,
     ReviewState,
@@ -52,11 +53,11 @@ HAND_MADE = "1a869f06"
 STILL_TO_COME = [
     "clearcut_probability",
     "abuse_score",
+    "reasons",
     "potentially_abusive",
     "criteria",
     "legal_points",
     "evidence",
-    "reasons",
     "cause",
     "cause_reasons",
     "commune_insee",
@@ -308,8 +309,10 @@ def test_features_as_parquet(tmp_path: Path) -> None:
     features = patch_features(patches, pixels, UTM)
     alerts = build_alerts(patches, features, pixels, UTM, CONTEXT)
     write_features(features, alerts, tmp_path / "features.parquet")
-    table = pd.read_parquet(tmp_path / "features.parquet")
-    assert list(table.columns) == ["alert_id", *(feature.name for feature in FEATURES)]
+    table = geopandas.read_parquet(tmp_path / "features.parquet")
+    assert list(table.columns) == ["alert_id", *(feature.name for feature in FEATURES), *LAYER_COLUMNS, "geometry"]
+    assert table.geometry.to_list() == [alert.geometry for alert in sorted(alerts, key=lambda alert: alert.id)]
+    assert table.crs == "OGC:CRS84"
     assert table["alert_id"].tolist() == sorted(alert.id for alert in alerts)
     assert table["ndvi_before_mean"].isna().all()
     areas = dict(zip(table["alert_id"], table["area_ha"], strict=True))
