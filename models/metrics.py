@@ -95,7 +95,7 @@ def mean(values: NDArray[np.float64], among: NDArray[np.bool_], place: NDArray[n
     return statistic
 
 
-def median(values: NDArray[np.float64], among: NDArray[np.bool_], place: NDArray[np.int64], places: int) -> Statistic:
+def median(values: NDArray[np.float64], among: NDArray[np.bool_], place: NDArray[np.int64]) -> Statistic:
     """Lower median of values over the rows of `among`; arguments as of `share`."""
     order = np.flatnonzero(among)[np.argsort(values[among], kind="stable")]
     ranked, where = values[order], place[order]

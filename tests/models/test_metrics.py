@@ -21,7 +21,7 @@ def test_figures_on_all_places_are_those_of_the_rows() -> None:
     called, ones = scores > 0.5, np.ones(PLACES)
     assert share(truth, called, place, PLACES)(ones) == pytest.approx(truth[called].mean())
     assert mean(scores, truth, place, PLACES)(ones) == pytest.approx(scores[truth].mean())
-    assert median(scores, truth, place, PLACES)(ones) == np.sort(scores[truth])[(truth.sum() - 1) // 2]
+    assert median(scores, truth, place)(ones) == np.sort(scores[truth])[(truth.sum() - 1) // 2]
     users, producers = share(truth, called, place, PLACES), share(called, truth, place, PLACES)
     f1 = 2 * (truth & called).sum() / (truth.sum() + called.sum())
     assert harmonic_mean(users, producers)(ones) == pytest.approx(f1)
@@ -37,7 +37,7 @@ def test_a_place_that_counts_twice_is_as_if_its_rows_were_there_twice() -> None:
     assert ours == pytest.approx(metrics.average_precision_score(truth.repeat(times), scores.repeat(times)))
     assert mean(scores, everywhere, place, PLACES)(counts) == pytest.approx(scores.repeat(times).mean())
     repeated = np.sort(scores.repeat(times))
-    assert median(scores, everywhere, place, PLACES)(counts) == repeated[(repeated.size - 1) // 2]
+    assert median(scores, everywhere, place)(counts) == repeated[(repeated.size - 1) // 2]
 
 
 def test_intervals_are_those_between_places() -> None:
@@ -58,7 +58,7 @@ def test_what_cannot_be_had_is_no_number() -> None:
     bootstrap = Bootstrap.of(PLACES, seed=1)
     for statistic in (
         share(truth, nobody, place, PLACES),
-        median(scores, nobody, place, PLACES),
+        median(scores, nobody, place),
         average_precision(scores, truth, nobody, place),
     ):
         assert np.isnan(bootstrap.estimate(statistic).value)
