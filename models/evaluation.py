@@ -1,4 +1,4 @@
-"""What the model reaches on places that it was not trained on, beside its baselines, and whether that is what was asked.
+"""What the model reaches on places that it was not trained on, beside its baselines, and whether it is what was asked.
 
 User's accuracy is counted on patches, producer's on the events that were looked for: one that the scan never saw counts
 as missed (Olofsson et al. 2014, Remote Sensing of Environment 148, 42, have the terms). Clear-cuts of a table without
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -224,7 +225,7 @@ def _of_method(counts: _Counts, name: str, said: Prediction) -> Iterator[Line]:
 def _subsets(counts: _Counts) -> Iterator[tuple[str, NDArray[np.bool_], NDArray[np.bool_]]]:
     """Size classes, seasons of the true date, forest types: rows and targets of each."""
     rows, targets = counts.rows, counts.targets
-    for low, high in zip(_SIZES_HA, _SIZES_HA[1:], strict=False):
+    for low, high in pairwise(_SIZES_HA):
         sizes = (rows["area_ha"], targets["event_area_ha"])
         label = f"{low:g}-{high:g} ha" if np.isfinite(high) else f"from {low:g} ha"
         yield label, *((size.ge(low) & size.lt(high)).to_numpy(bool) for size in sizes)

@@ -14,6 +14,7 @@ from scripts.exit_codes import ExitCode, exit_code_of
 from scripts.layers_command import layers
 from scripts.rules_command import rules_app
 from scripts.train_data_command import train
+from scripts.train_model_command import evaluate_model, train_model
 from tiles.errors import AreaError, SylvigieError
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 reference = typer.Typer(help="What a tile's intact forest looks like.", no_args_is_help=True)
 app.add_typer(reference, name="reference")
 app.add_typer(train, name="train")
+train.command("model")(train_model)
+app.command("evaluate")(evaluate_model)
 app.add_typer(rules_app, name="rules")
 app.add_typer(layers, name="layers")
 
