@@ -11,7 +11,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from models.classifier import TrainedModel, calibrated
-from models.schema import FEATURE_NAMES
 from models.training import TrainingParams, calibrate, choose_threshold, fit_clearcut, folds_of, sklearn_module
 
 POLICY_AREA_HA: Final = 10.0
@@ -109,13 +108,13 @@ def criteria_alone(rows: pd.DataFrame, _params: TrainingParams) -> Predictor:
 
 
 def logistic_regression(rows: pd.DataFrame, params: TrainingParams) -> Predictor:
-    """Logistic regression on all features, standardised; what is unknown is the median. Threshold as the model's."""
+    """Logistic regression on what the trees are shown, standardised; the unknown is the median. Threshold as theirs."""
     pipeline = sklearn_module("pipeline").make_pipeline(
         sklearn_module("impute").SimpleImputer(strategy="median", keep_empty_features=True),
         sklearn_module("preprocessing").StandardScaler(),
         sklearn_module("linear_model").LogisticRegression(max_iter=5000, random_state=params.seed),
     )
-    columns = list(FEATURE_NAMES)
+    columns = list(params.features)
     weight = rows["weight"].to_numpy(float)
     pipeline.fit(rows[columns].to_numpy(), rows["is_clearcut"].to_numpy(bool), logisticregression__sample_weight=weight)
 

@@ -55,8 +55,8 @@ class TrainingParams:
         The threshold is the lowest at which, among patches of this size, user's accuracy is reached and no other cause
         is called a clear-cut more often: the goals of issue 5, and for the first a hundredth above.
     left_out
-        Features that the trees are not shown: those of which the data tell more than the world does, such as shapes that
-        were simulated.
+        Features that the trees are not shown: those of which the data tell more than the world does, such as shapes
+        that were simulated.
     """
 
     seed: int = 0

@@ -88,8 +88,8 @@ def evaluate_model(
         kept = "met" if rank.above_all else "NOT MET"
         sentence = (
             f"the demo's openings of 2019 rank above all alerts that meet none: average precision "
-            f"{rank.average_precision:.3f} of {rank.alerts} alerts, {rank.openings} of which meet one: any order would have "
-            f"{rank.openings / max(rank.alerts, 1):.3f} or so "
+            f"{rank.average_precision:.3f} of {rank.alerts} alerts, {rank.openings} of which meet one: "
+            f"any order would have {rank.openings / max(rank.alerts, 1):.3f} or so "
             f"(lowest of these {rank.lowest_opening:.3f}, highest of the others {rank.highest_other:.3f})"
         )
         print(f"{kept:<8} {sentence}")
