@@ -228,10 +228,12 @@ def _subsets(counts: _Counts) -> Iterator[tuple[str, NDArray[np.bool_], NDArray[
     for low, high in pairwise(_SIZES_HA):
         sizes = (rows["area_ha"], targets["event_area_ha"])
         label = f"{low:g}-{high:g} ha" if np.isfinite(high) else f"from {low:g} ha"
-        yield label, *((size.ge(low) & size.lt(high)).to_numpy(bool) for size in sizes)
+        of_rows, of_targets = ((size.ge(low) & size.lt(high)).to_numpy(bool) for size in sizes)
+        yield label, of_rows, of_targets
     day = rows["event_date"].fillna(rows["first_low"])
     for season, months in _SEASONS.items():
-        yield season, *(dates.dt.month.isin(months).to_numpy(bool) for dates in (day, targets["event_date"]))
+        of_rows, of_targets = (dates.dt.month.isin(months).to_numpy(bool) for dates in (day, targets["event_date"]))
+        yield season, of_rows, of_targets
     for kind in sorted(rows["forest_type"].dropna().unique()):
         # Events do not tell it: producer's accuracy is left out.
         yield f"forest type {kind}", (rows["forest_type"] == kind).to_numpy(bool), np.zeros(len(targets), bool)
@@ -269,7 +271,7 @@ def _dating(counts: _Counts, said: Prediction) -> Iterator[Line]:
     rows = counts.rows
     known = rows[["event_date", "last_intact", "first_low"]].notna().all(axis=1)
     dated = (rows["is_clearcut"] & said.called & (rows["area_ha"] >= MIN_AREA_HA) & known).to_numpy(bool)
-    lag = (rows["first_low"] - rows["event_date"]).dt.days.to_numpy(float)
+    lag = (rows["first_low"] - rows["event_date"]).dt.days.to_numpy(np.float64)
     held = rows["event_date"].between(rows["last_intact"], rows["first_low"]).to_numpy(bool)
     for metric, statistic in (
         (Metric.LAG, median(lag, dated, counts.place)),

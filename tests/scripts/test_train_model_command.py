@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-for _module in ("sklearn", "matplotlib"):
-    pytest.importorskip(_module, reason=f"{_module} comes with the extra train")
-
 import scripts.evaluation_demo as evaluation_demo
 from models.classifier import load_model
 from models.dataset import write_table
 from scripts.cli import app
 from tests.fakes.training_table import drawn_table
 from tiles.errors import DatasetError
+
+for _module in ("sklearn", "matplotlib"):
+    pytest.importorskip(_module, reason=f"{_module} comes with the extra train")
 
 ROOT = Path(__file__).parents[2]
 DAY = "2026-11-23"
