@@ -271,7 +271,7 @@ def _dating(counts: _Counts, said: Prediction) -> Iterator[Line]:
     rows = counts.rows
     known = rows[["event_date", "last_intact", "first_low"]].notna().all(axis=1)
     dated = (rows["is_clearcut"] & said.called & (rows["area_ha"] >= MIN_AREA_HA) & known).to_numpy(bool)
-    lag = (rows["first_low"] - rows["event_date"]).dt.days.to_numpy(np.float64)
+    lag = np.asarray((rows["first_low"] - rows["event_date"]).dt.days, np.float64)
     held = rows["event_date"].between(rows["last_intact"], rows["first_low"]).to_numpy(bool)
     for metric, statistic in (
         (Metric.LAG, median(lag, dated, counts.place)),
