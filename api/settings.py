@@ -45,6 +45,8 @@ class Settings(BaseSettings):
         Requests under way at once to one server of an archive.
     false_clouds
         Whether small clouds that stay where they were are read as bare ground (ADR 0011).
+    least_days_saved
+        Days by which a date must make losses known sooner for its bands to be read; 0 reads all (ADR 0020).
     """
 
     model_config = SettingsConfigDict(
@@ -63,6 +65,7 @@ class Settings(BaseSettings):
     threads: int | None = Field(default=None, ge=1)
     max_requests_per_host: int = Field(default=8, ge=1, le=256)
     false_clouds: bool = False
+    least_days_saved: float = Field(default=2.0, ge=0, le=30)
 
     @classmethod
     def settings_customise_sources(

@@ -25,7 +25,7 @@ _ENUMS: dict[str, type] = {
     "review": ReviewState,
 }
 _LISTS_AS_JSON = ("criteria", "legal_points", "cause_reasons", "communes", "zonings", "fires", "storms")
-_MAPPINGS_AS_JSON = ("evidence", "forest_shares", "zoning_ha", "nearest_zone")
+_MAPPINGS_AS_JSON = ("evidence", "reasons", "forest_shares", "zoning_ha", "nearest_zone")
 _AS_JSON = _LISTS_AS_JSON + _MAPPINGS_AS_JSON
 _TUPLES = ("scenes_before", "scenes_after", "tiles")
 _DATES = ("first_detected", "last_intact", "first_low", "updated", "closed_on")

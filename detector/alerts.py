@@ -114,6 +114,8 @@ class Alert:
     `evidence` is what the infrared shows of the loss (`detector.cause.evidence.Evidence`), `cause` what was decided
     from it.
 
+    `reasons` says why the models scored it so, by model: the strongest for and against (`models.explain`).
+
     `tile` is the tile whose patch gave the identity, `tiles` all on which the alert was seen, that one first.
     `updated` is the last day of the month in which the alert last changed, `merged_into` the alert that it became.
     """
@@ -133,6 +135,7 @@ class Alert:
     n_clear_after: int | None
     clearcut_probability: float | None = None
     abuse_score: float | None = None
+    reasons: Mapping[str, Any] | None = None
     potentially_abusive: bool | None = None
     criteria: tuple[Mapping[str, Any], ...] | None = None
     legal_points: tuple[Mapping[str, Any], ...] | None = None

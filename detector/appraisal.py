@@ -19,6 +19,7 @@ from detector.context import ContextParams, EarlierCuts, Event, Layers, PatchCon
 from detector.context.forest import is_forest
 from detector.criteria.evaluation import judged
 from detector.criteria.rules import Rules
+from detector.scorer import AlertScorer
 
 _AS_JSON = ("communes", "forest_shares", "zoning_ha", "zonings", "nearest_zone", "fires", "storms")
 """Fields that an alert has as JSON has them, or as None where they are unknown."""
@@ -78,12 +79,15 @@ class LayersAndRules:
         Distances and limits.
     causes
         What causes are told apart by.
+    scorer
+        Says in which order alerts are worth looking at; without one that is unknown.
     """
 
     layers: Layers
     rules: Rules
     params: ContextParams = field(default_factory=ContextParams)
     causes: CauseParams = field(default_factory=CauseParams)
+    scorer: AlertScorer | None = None
 
     def __call__(self, alerts: Sequence[Alert], grounds: Sequence[BaseGeometry], cuts_since: date | None) -> Appraised:
         """Appraise alerts; see `Appraiser`.
@@ -106,7 +110,8 @@ class LayersAndRules:
         )
         placed = [_placed(alert, context) for alert, context in zip(alerts, described.contexts, strict=True)]
         caused = [with_cause(alert, self.causes) for alert in placed]
-        return Appraised(tuple(judged(alert, self.rules) for alert in caused), described.warnings)
+        said = [judged(alert, self.rules) for alert in caused]
+        return Appraised(tuple(said if self.scorer is None else self.scorer(said)), described.warnings)
 
 
 def with_cause(alert: Alert, params: CauseParams) -> Alert:

@@ -46,6 +46,11 @@ class Feature:
 
 _CHANGE = "change map"
 _INFRARED = "B8A, B11, B12 around the patch"
+_STATE = "states around the patch"
+_STRAIGHT_M = 60.0
+"""Three pixels of 20 m: what is shorter follows from the pixels' stairs."""
+_NEAR_M = 100.0
+"""Distance within which patches may be one alert (`detector.params.TrackParams`)."""
 _MASK = "patch mask, holes filled"
 _OUTLINE = "simplified outline"
 
@@ -55,9 +60,25 @@ FEATURES: tuple[Feature, ...] = (
     Feature("ndvi_drop_max", "1", (0, 2), "Largest NDVI lost by a pixel", _CHANGE),
     Feature("ndvi_drop_std", "1", (0, 1), "Population standard deviation of the NDVI lost", _CHANGE),
     Feature("ndvi_before_mean", "1", (-1, 1), "Mean NDVI expected of the intact forest", _CHANGE),
+    Feature("ndvi_before_std", "1", (0, 1), "Population standard deviation of it", _CHANGE),
     Feature("ndvi_after_mean", "1", (-1, 1), "Mean NDVI since the loss", _CHANGE),
+    Feature("ndvi_after_std", "1", (0, 1), "Population standard deviation of it", _CHANGE),
+    Feature(
+        "edge_drop_ratio",
+        "1",
+        (0, None),
+        "Mean NDVI lost by pixels beside one outside the patch, over that of the others; unknown without others",
+        _CHANGE,
+    ),
     Feature("seed_share", "1", (0, 1), "Share of the pixels that lost the seed's drop or more", _CHANGE),
     Feature("n_low_mean", "observations", (0, None), "Mean number of low observations since the loss", _CHANGE),
+    Feature(
+        "low_share",
+        "1",
+        (0, 1),
+        "Share of the clear observations since the loss that are low",
+        _CHANGE,
+    ),
     Feature(
         "n_clear_before",
         "observations",
@@ -70,6 +91,13 @@ FEATURES: tuple[Feature, ...] = (
         "observations",
         (0, None),
         "Mean number of clear observations since the loss",
+        _CHANGE,
+    ),
+    Feature(
+        "n_clear_after_std",
+        "observations",
+        (0, None),
+        "Population standard deviation of the number of clear observations since the loss",
         _CHANGE,
     ),
     Feature(
@@ -99,9 +127,19 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature("rectangularity", "1", (0, 1), "Area over that of the smallest rotated rectangle around", _OUTLINE),
     Feature("solidity", "1", (0, 1), "Area over that of the convex hull", _OUTLINE),
+    Feature(
+        "straight_share",
+        "1",
+        (0, 1),
+        "Share of the outline that runs straight for 60 m or more: edges of parcels and strips do",
+        _OUTLINE,
+    ),
     Feature("n_holes", "holes", (0, None), "Holes before they were filled", "patch mask"),
     Feature("filled_share", "1", (0, 1), "Share of the area that is no changed pixel but a hole filled", _MASK),
     Feature("confirmed_share", "1", (0, 1), "Share of the pixels that are confirmed", _CHANGE),
+    Feature(
+        "near_loss_ha", "ha", (0, None), "Hectares of the scan's other patches within 100 m", "pixel-edge polygons"
+    ),
     Feature("nir_after", "1", (None, None), "Reflectance of B8A after the loss", _INFRARED),
     Feature("swir16_after", "1", (None, None), "Reflectance of B11 after the loss", _INFRARED),
     Feature("swir22_after", "1", (None, None), "Reflectance of B12 after the loss", _INFRARED),
@@ -112,10 +150,23 @@ FEATURES: tuple[Feature, ...] = (
     Feature("nbr_after", "1", (None, None), "NBR (B8A, B12) after the loss", _INFRARED),
     Feature("nbr_change", "1", (None, None), "NBR after less before, beside the intact forest around", _INFRARED),
     Feature("ndmi_drift", "1", (None, None), "NDMI's change in the year before the loss, beside the forest", _INFRARED),
+    Feature("ring_forest_share", "1", (0, 1), "Share of the ground 40 to 160 m around that is forest", _STATE),
     Feature("ndmi_apart_earlier", "1", (None, None), "NDMI less the forest's, a year before the loss", _INFRARED),
 )
 
-INFRARED_FEATURES = tuple(feature.name for feature in FEATURES if feature.source == _INFRARED)
+SHAPE_FEATURES = (
+    "perimeter_m",
+    "compactness",
+    "elongation",
+    "rectangularity",
+    "solidity",
+    "straight_share",
+    "n_holes",
+    "filled_share",
+)
+"""Columns that tell of a patch's outline, not of what it shows."""
+
+INFRARED_FEATURES = tuple(feature.name for feature in FEATURES if feature.source in (_INFRARED, _STATE))
 """Columns that `with_evidence` fills in."""
 
 
@@ -136,7 +187,8 @@ def patch_features(patches: Sequence[Patch], pixels: ChangedPixels, grid: Grid) 
     features
         One row a patch, in their order; the columns of `FEATURES`, float64, NaN where unknown.
     """
-    columns = _spectral(patches, pixels) | _temporal(patches, pixels) | _shape(patches, grid)
+    columns = _spectral(patches, pixels, grid) | _temporal(patches, pixels) | _shape(patches, grid)
+    columns["near_loss_ha"] = _near_loss_ha(patches)
     columns |= dict.fromkeys(INFRARED_FEATURES, np.full(len(patches), np.nan))
     return pd.DataFrame({feature.name: columns[feature.name] for feature in FEATURES}, dtype=np.float64)
 
@@ -155,7 +207,7 @@ def with_evidence(features: pd.DataFrame, evidence: Sequence[Evidence]) -> pd.Da
     return features.assign(**{name: np.array(values, np.float64) for name, values in seen.items()})
 
 
-def _spectral(patches: Sequence[Patch], pixels: ChangedPixels) -> dict[str, NDArray[np.float64]]:
+def _spectral(patches: Sequence[Patch], pixels: ChangedPixels, grid: Grid) -> dict[str, NDArray[np.float64]]:
     groups = PixelGroups([patch.pixels for patch in patches])
     drop = pixels.ndvi_drop.astype(np.float64)
     n_seeds = np.array([patch.n_seeds for patch in patches], np.float64)
@@ -165,10 +217,44 @@ def _spectral(patches: Sequence[Patch], pixels: ChangedPixels) -> dict[str, NDAr
         "ndvi_drop_max": groups.max(drop),
         "ndvi_drop_std": groups.std(drop),
         "ndvi_before_mean": groups.mean(pixels.ndvi_before.astype(np.float64)),
+        "ndvi_before_std": groups.std(pixels.ndvi_before.astype(np.float64)),
         "ndvi_after_mean": groups.mean(pixels.ndvi_after.astype(np.float64)),
+        "ndvi_after_std": groups.std(pixels.ndvi_after.astype(np.float64)),
+        "edge_drop_ratio": _edge_drop_ratio(patches, pixels, groups, grid.shape[1]),
         "seed_share": n_seeds / n_pixels,
         "confirmed_share": groups.mean((pixels.state == PixelState.CONFIRMED).astype(np.float64)),
     }
+
+
+def _edge_drop_ratio(
+    patches: Sequence[Patch], pixels: ChangedPixels, groups: PixelGroups, columns: int
+) -> NDArray[np.float64]:
+    """Mean drop of the pixels that have a neighbour (of four) outside their patch, over that of the others."""
+    owner = np.full(pixels.row.size, -1, np.int64)
+    for number, patch in enumerate(patches):
+        owner[patch.pixels] = number
+    key = pixels.row.astype(np.int64) * columns + pixels.col  # increasing: rows, then columns
+    inner = owner >= 0
+    for step, beyond in ((-columns, None), (columns, None), (-1, 0), (1, columns - 1)):
+        place = np.searchsorted(key, key + step)
+        place[place == key.size] = 0
+        there = (key[place] == key + step) & (owner[place] == owner) if key.size else np.zeros(0, bool)
+        if beyond is not None:
+            there &= pixels.col != beyond
+        inner &= there
+    drop = pixels.ndvi_drop.astype(np.float64)
+    edge, core = (groups.mean(np.where(among, drop, np.nan)) for among in (~inner, inner))
+    return np.asarray(np.divide(edge, core, out=np.full(edge.shape, np.nan), where=core > 0))
+
+
+def _near_loss_ha(patches: Sequence[Patch]) -> NDArray[np.float64]:
+    """Hectares of the other patches that are near each."""
+    exact = np.empty(len(patches), object)
+    exact[:] = [patch.exact for patch in patches]
+    area_ha = np.array([patch.area_ha for patch in patches], np.float64)
+    one, other = shapely.STRtree(exact).query(exact, predicate="dwithin", distance=_NEAR_M)
+    apart = one != other
+    return np.bincount(one[apart], area_ha[other[apart]], minlength=len(patches)).astype(np.float64)
 
 
 def _temporal(patches: Sequence[Patch], pixels: ChangedPixels) -> dict[str, NDArray[np.float64]]:
@@ -178,6 +264,8 @@ def _temporal(patches: Sequence[Patch], pixels: ChangedPixels) -> dict[str, NDAr
     new_year = days_of(dates_of(first_low).astype("datetime64[Y]").astype("datetime64[D]"))
     return {
         "n_low_mean": groups.mean(pixels.n_low.astype(np.float64)),
+        "low_share": groups.mean(np.minimum(pixels.n_low / np.maximum(pixels.n_clear_after, 1), 1.0)),
+        "n_clear_after_std": groups.std(pixels.n_clear_after.astype(np.float64)),
         "n_clear_before": groups.mean(pixels.n_clear_before.astype(np.float64)),
         "n_clear_after": groups.mean(pixels.n_clear_after.astype(np.float64)),
         "dating_interval_days": first_low - last_intact,
@@ -202,9 +290,24 @@ def _shape(patches: Sequence[Patch], grid: Grid) -> dict[str, NDArray[np.float64
         # mask.
         "rectangularity": area / shapely.area(shapely.oriented_envelope(outline)),
         "solidity": area / shapely.area(shapely.convex_hull(outline)),
+        "straight_share": _straight_share(outline),
         "n_holes": np.array([patch.n_holes for patch in patches], np.float64),
         "filled_share": 1 - n_pixels / ground_px,
     }
+
+
+def _straight_share(outline: NDArray[np.object_]) -> NDArray[np.float64]:
+    """Share of each outline's length that is in long segments."""
+    parts, part_of = shapely.get_parts(outline, return_index=True)
+    rings, ring_of = shapely.get_rings(parts, return_index=True)
+    points, of = shapely.get_coordinates(rings, return_index=True)
+    length = np.hypot(*np.diff(points, axis=0).T)
+    within = of[1:] == of[:-1]  # from one ring to the next there is no segment
+    patch = part_of[ring_of[of[1:]]][within]
+    length = length[within]
+    total = np.bincount(patch, length, minlength=len(outline))
+    straight = np.bincount(patch, np.where(length >= _STRAIGHT_M, length, 0.0), minlength=len(outline))
+    return np.asarray(np.divide(straight, total, out=np.full(len(outline), np.nan), where=total > 0))
 
 
 def _elongation(patches: Sequence[Patch]) -> NDArray[np.float64]:

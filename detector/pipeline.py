@@ -26,6 +26,7 @@ from detector.features import patch_features, with_evidence
 from detector.outlines import Geometries, to_wgs84
 from detector.params import PatchParams
 from detector.patches import Patch, find_patches
+from detector.scorer import PatchScorer
 from tiles.catalog import Catalogue, Found, SkippedScene
 from tiles.change import ChangeMapFiles, ChangeMapWriter, read_changed_pixels, write_item
 from tiles.engine import ChangeParams, Tally, TilePlan, available_threads, make_change_map
@@ -135,6 +136,7 @@ def scan(
     progress: ProgressReport | None = None,
     appraiser: Appraiser | None = None,
     forest: ForestOf | None = None,
+    scorer: PatchScorer | None = None,
 ) -> ScanResult:
     """Scan a month: read the archive, map the change, find patches, publish alerts.
 
@@ -165,6 +167,8 @@ def scan(
         Says where the alerts lie and which criteria they meet; without one that is unknown.
     forest
         Gives the forest of a tile, where `watched` names none.
+    scorer
+        Says how probably each patch is a clear-cut.
 
     Raises
     ------
@@ -182,7 +186,7 @@ def scan(
         for tile, scenes in sorted(by_tile.items()):
             try:
                 results.append(
-                    _scan_tile(tile, scenes, month, watched, forest, folder, params, reader, threads, progress)
+                    _scan_tile(tile, scenes, month, watched, forest, folder, params, reader, threads, progress, scorer)
                 )
             except (NoSceneError, GridError) as error:
                 problems.append(error)
@@ -218,6 +222,7 @@ def _scan_tile(
     reader: Reader,
     threads: int | None,
     progress: ProgressReport | None,
+    scorer: PatchScorer | None,
 ) -> TileResult:
     """Scan a tile; begin again without the scenes whose pixels turn out unreadable."""
     attempts = Attempts(scenes, reader)
@@ -251,7 +256,8 @@ def _scan_tile(
         {"reference": plan.reference, "monitored": plan.monitored},
         software_version(),
     )
-    found = find_alerts(files, plan, params.patches, infrared=infrared_of(plan, plan.scenes, reader, threads))
+    infrared = infrared_of(plan, plan.scenes, reader, threads)
+    found = find_alerts(files, plan, params.patches, infrared=infrared, scorer=scorer)
     grounds = exact_outlines(found.patches, plan.grid)
     return TileResult(
         plan, tally, found.alerts, tuple(grounds), found.features, tuple(attempts.left_out), found.infrared_unread
@@ -314,6 +320,7 @@ def find_alerts(
     *,
     infrared: InfraredSource | None = None,
     earlier: Sequence[Alert] = (),
+    scorer: PatchScorer | None = None,
 ) -> TileAlerts:
     """Find the patches of a tile's change map.
 
@@ -331,19 +338,28 @@ def find_alerts(
         Where the infrared of patches is looked at; without it the evidence of their causes is unknown.
     earlier
         Alerts of the month before: of those that are the same still, and were looked at enough, nothing is read again.
+    scorer
+        Says how probably each is a clear-cut; without one that is unknown.
     """
     if scenes is None:
         scenes = [(scene.day, scene.id) for scene in plan.monitored]
     pixels = read_changed_pixels(files)
     patches = find_patches(pixels, plan.grid, params)
     features = patch_features(patches, pixels, plan.grid)
-    context = ScanContext(plan.tile, plan.month.last_day, tuple(scenes))
+    version = None if scorer is None else scorer.version
+    context = ScanContext(plan.tile, plan.month.last_day, tuple(scenes), model_version=version)
     alerts = build_alerts(patches, features, pixels, plan.grid, context, params)
-    if infrared is None:
-        return TileAlerts(tuple(patches), features, tuple(alerts))
-    evidence, unread = _look(patches, alerts, features, files, infrared, earlier)
-    alerts = [replace(alert, evidence=seen.as_field()) for alert, seen in zip(alerts, evidence, strict=True)]
-    return TileAlerts(tuple(patches), with_evidence(features, evidence), tuple(alerts), unread)
+    unread: Mapping[str, str] = {}
+    if infrared is not None:
+        evidence, unread = _look(patches, alerts, features, files, infrared, earlier)
+        alerts = [replace(alert, evidence=seen.as_field()) for alert, seen in zip(alerts, evidence, strict=True)]
+        features = with_evidence(features, evidence)
+    if scorer is not None:
+        alerts = [
+            replace(alert, clearcut_probability=score.probability, reasons=score.reasons)
+            for alert, score in zip(alerts, scorer(features), strict=True)
+        ]
+    return TileAlerts(tuple(patches), features, tuple(alerts), unread)
 
 
 def _look(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from detector.pipeline import ScanParams
+from detector.scorer import PatchScorer
 from detector.tile_rows import RowShare
 from tiles.catalog import Credentials, SkippedScene
 from tiles.month import Month
@@ -69,6 +70,8 @@ class WorkOrder:
         What opens the archive; never shown, logged or recorded.
     may_build
         Whether a tile without a reference builds it by itself.
+    scorer
+        Says how probably each patch is a clear-cut; without one that is unknown.
     """
 
     month: Month
@@ -80,6 +83,7 @@ class WorkOrder:
     max_requests_per_host: int = 8
     credentials: Credentials | None = field(default=None, repr=False)
     may_build: bool = True
+    scorer: PatchScorer | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

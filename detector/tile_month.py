@@ -329,7 +329,9 @@ class _TileWork:
             days_heard([*before, *record["scenes"]]),
             infrared=infrared_of(plan, [*remembered, *plan.scenes], self._reader, job.threads),
             earlier=() if work.before is None else self._alerts_of(work.before),
+            scorer=job.scorer,
         )
+        record["model_version"] = None if job.scorer is None else job.scorer.version
         record["infrared_unread"] = dict(found.infrared_unread)
         features = {str(name): found.features[name].to_numpy() for name in found.features}
         write_found(_found_patches(found, plan.grid), folder / PATCHES_FILE, features)

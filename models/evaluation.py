@@ -1,308 +1,244 @@
-"""What the model reaches on places that it was not trained on, beside its baselines, and whether it is what was asked.
-
-User's accuracy is counted on patches, producer's on the events that were looked for: one that the scan never saw counts
-as missed (Olofsson et al. 2014, Remote Sensing of Environment 148, 42, have the terms). Clear-cuts of a table without
-events are each an event of its own, and those that nobody listed are then not missed.
-"""
+"""What a model reaches on places that it was not trained on, beside baselines, with intervals, and against goals."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import pairwise
-from typing import Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from models import metrics
+from models.baselines import BASELINES, Told
 from models.card import Score
 from models.causes import Cause
-from models.dataset import TrainingTable
-from models.metrics import Bootstrap, Estimate, average_precision, harmonic_mean, mean, median, share
-from models.predictions import MODEL, Prediction
-from models.schema import Source
+from models.classifier import TrainedModel
+from models.dataset import TrainingTable, place_folds
+from models.metrics import Estimate, Figure
+from models.training import TrainParams, fit
 
-MIN_AREA_HA: Final = 0.5
-"""Of the clear-cuts that the goals speak of: the smallest that is published."""
-_DATES_AFTER: Final = 2
-"""Clear dates after a felling without which a scan cannot confirm it."""
-_SIZES_HA: Final = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, np.inf)
-_SEASONS: Final = {"winter": (12, 1, 2), "spring": (3, 4, 5), "summer": (6, 7, 8), "autumn": (9, 10, 11)}
+SMALLEST_HA = 0.5
+"""The goals are of clear-cuts from there on."""
+LARGE = f"area >= {SMALLEST_HA} ha"
+SEEN = f"{LARGE}, two clear dates after"
+_SIZES_HA = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, np.inf)
+_SEASONS = {"winter": (12, 1, 2), "spring": (3, 4, 5), "summer": (6, 7, 8), "autumn": (9, 10, 11)}
 
-PUBLISHED: Final = (
-    ("CCDC, Sentinel-2, Portugal", "0.86"),
-    ("UNet++, winter pairs", "0.847"),
-    ("European Forest Disturbance Atlas", "0.80-0.89"),
-)
-"""F1 of others, as published, on data and areas of their own: to know the order of magnitude, not to rank."""
+Progress = Callable[[int, int], None]
 
 
-class Metric(StrEnum):
-    """What is counted."""
-
-    USERS = "users_accuracy"
-    PRODUCERS = "producers_accuracy"
-    F1 = "f1"
-    AVERAGE_PRECISION = "average_precision"
-    BRIER = "brier"
-    CALLED = "called_clear_cut"
-    """Share of a cause's patches."""
-    LAG = "lag_days"
-    """Median days from the true date to the first on which the loss was seen."""
-    DATED = "date_in_interval"
-    """Share whose true date lies within last_intact..first_low."""
-
-
-@dataclass(frozen=True)
-class Line:
-    """A figure.
-
-    Parameters
-    ----------
-    method
-        Of `models.predictions.METHODS`.
-    metric, subset
-        What, of which rows or events.
-    estimate
-        With its interval.
-    n
-        Rows or events that it rests on.
-    """
-
-    method: str
-    metric: Metric
-    subset: str
-    estimate: Estimate
-    n: int
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What was asked, and what came.
-
-    Parameters
-    ----------
-    name
-        What was asked, with its bound.
-    estimate
-        What came.
-    met
-        Whether the value, not its interval, reaches the bound.
-    """
-
-    name: str
-    estimate: Estimate
-    met: bool
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Figures and goals, and what they were counted on.
-
-    Parameters
-    ----------
-    lines, goals
-        See there.
-    rows, places
-        How many.
-    simulated_share
-        Of the rows.
-    """
-
-    lines: tuple[Line, ...]
-    goals: tuple[Goal, ...]
-    rows: int
-    places: int
-    simulated_share: float
-
-    def line(self, metric: Metric, subset: str, method: str = MODEL) -> Line | None:
-        """One figure; None where it was not taken."""
-        wanted = (method, metric, subset)
-        return next((one for one in self.lines if (one.method, one.metric, one.subset) == wanted), None)
-
-    def scores(self) -> tuple[Score, ...]:
-        """The model's figures, as its card holds them."""
-        return tuple(
-            Score(one.metric.value, one.subset, one.estimate.value, *_ends(one.estimate), one.n)
-            for one in self.lines
-            if one.method == MODEL and np.isfinite(one.estimate.value)
-        )
-
-
-LARGE: Final = f"area >= {MIN_AREA_HA:g} ha"
-OBSERVABLE: Final = f"{LARGE}, {_DATES_AFTER} clear dates after"
-
-
-def evaluate(
-    table: TrainingTable, predictions: Mapping[str, Prediction], seed: int = 0, draws: int = 1000
-) -> Evaluation:
-    """Count what methods say of a table's rows.
+    """Figures of a model and of baselines on the same rows.
 
     Parameters
     ----------
     table
-        Rows and events.
-    predictions
-        By method, of all rows, by who was not trained on their places.
-    seed, draws
-        Of the bootstrap over places.
+        The data.
+    told
+        What each says, by name; the model's is first.
+    scores
+        Figures of each.
+    out_of_place
+        Whether models were trained anew for each fold of places; else one model was asked for data of its own.
     """
-    counts = _Counts.of(table, seed, draws)
-    lines = [line for name, said in predictions.items() for line in _of_method(counts, name, said)]
-    simulated = float((table.rows["source"] == Source.SIMULATED.value).mean())
-    evaluation = Evaluation(tuple(lines), (), len(table.rows), counts.n_places, simulated)
-    goals = tuple(_goals(evaluation, tuple(predictions)))
-    return Evaluation(tuple(lines), goals, len(table.rows), counts.n_places, simulated)
+
+    table: TrainingTable
+    told: Mapping[str, Told]
+    scores: Mapping[str, tuple[Score, ...]]
+    out_of_place: bool
+
+    @property
+    def model(self) -> Told:
+        """What the model says."""
+        return next(iter(self.told.values()))
+
+    @property
+    def model_scores(self) -> tuple[Score, ...]:
+        """The model's figures."""
+        return next(iter(self.scores.values()))
 
 
-@dataclass(frozen=True, eq=False)
-class _Counts:
-    """Rows, and the clear-cuts that were to be found, with numbers of places that both have in common."""
+@dataclass(frozen=True)
+class Goal:
+    """A goal of the model, and whether it is met; `is_met` is None where the figure is not known."""
 
-    rows: pd.DataFrame
-    place: NDArray[np.int64]
-    targets: pd.DataFrame
-    target_place: NDArray[np.int64]
-    n_places: int
-    bootstrap: Bootstrap
-
-    @classmethod
-    def of(cls, table: TrainingTable, seed: int, draws: int) -> _Counts:
-        rows, targets = table.rows, _targets(table)
-        names, numbers = np.unique(
-            np.concatenate([rows["place"].to_numpy(object), targets["place"].to_numpy(object)]).astype(str),
-            return_inverse=True,
-        )
-        bootstrap = Bootstrap.of(names.size, seed, draws)
-        return cls(rows, numbers[: len(rows)], targets, numbers[len(rows) :], names.size, bootstrap)
-
-    def detected(self, called: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Which targets the scan found, and the method called a clear-cut by one of their patches."""
-        by_event = set(self.rows["event_id"][called].dropna()) | set(self.rows["id"][called])
-        return (self.targets["found"] & self.targets["event_id"].isin(by_event)).to_numpy(bool)
+    name: str
+    value: float
+    goal: str
+    is_met: bool | None
 
 
-def _targets(table: TrainingTable) -> pd.DataFrame:
-    """Clear-cuts that were to be found: events, and patches of no event, under the patch's own identifier."""
-    columns = ["event_id", "place", "event_area_ha", "event_date", "n_dates_after", "found"]
-    events = table.events[table.events["cause"] == Cause.CLEAR_CUT.value][columns]
-    alone = table.rows[table.is_clearcut & ~table.rows["event_id"].isin(table.events["event_id"])]
-    alone = pd.DataFrame(
-        {
-            "event_id": alone["id"],
-            "place": alone["place"],
-            "event_area_ha": alone["event_area_ha"].fillna(alone["area_ha"]),
-            "event_date": alone["event_date"],
-            "n_dates_after": np.nan,
-            "found": True,
-        }
-    )
-    return pd.concat([one for one in (events, alone) if len(one)] or [events], ignore_index=True)
+def evaluate_training(
+    table: TrainingTable, seed: int, params: TrainParams | None = None, progress: Progress | None = None
+) -> Evaluation:
+    """Evaluate a way of training: each fold of places is told of by trees that were trained on the others.
+
+    Parameters
+    ----------
+    table
+        Data.
+    seed, params
+        Of the training, which chooses its number of trees, calibration and threshold inside each part that it is
+        trained on.
+    progress
+        Told how many folds are done.
+    """
+    params = params or TrainParams()
+    fold = place_folds(table.places, params.folds, seed)
+    empty = np.zeros(len(table.rows))
+    told = {name: Told(empty.copy(), empty.astype(bool)) for name in ("model", *BASELINES)}
+    for held in range(params.folds):
+        asked = fold == held
+        fitted = fit(table, ~asked, seed, params)
+        probability = fitted.probabilities(table.features[asked])
+        _put(told["model"], asked, Told(probability, probability >= fitted.threshold))
+        for name, baseline in BASELINES.items():
+            _put(told[name], asked, baseline(table, ~asked, asked, params.features))
+        if progress is not None:
+            progress(held + 1, params.folds)
+    return _evaluation(table, told, seed, out_of_place=True)
 
 
-def _of_method(counts: _Counts, name: str, said: Prediction) -> Iterator[Line]:
-    rows, targets = counts.rows, counts.targets
+def evaluate_model(model: TrainedModel, table: TrainingTable, seed: int = 0) -> Evaluation:
+    """Evaluate a model on data that it has never seen.
+
+    Parameters
+    ----------
+    model
+        With a threshold on its card; 0.5 where there is none.
+    table
+        Data of other places.
+    seed
+        Of the bootstrap.
+    """
+    probability = model.scores(table.features)
+    threshold = 0.5 if model.card.threshold is None else model.card.threshold
+    return _evaluation(table, {model.card.id: Told(probability, probability >= threshold)}, seed, out_of_place=False)
+
+
+def _put(told: Told, where: NDArray[np.bool_], part: Told) -> None:
+    told.probability[where], told.clearcut[where] = part.probability, part.clearcut
+
+
+def _evaluation(table: TrainingTable, told: Mapping[str, Told], seed: int, *, out_of_place: bool) -> Evaluation:
+    scores = {
+        name: tuple(_scores(table, one, seed, whole=index == 0)) for index, (name, one) in enumerate(told.items())
+    }
+    return Evaluation(table, told, scores, out_of_place)
+
+
+def _scores(table: TrainingTable, told: Told, seed: int, *, whole: bool) -> Iterator[Score]:
+    """Figures over all rows, and of a model also by cause, size, season and type of forest."""
+    truth, rows = table.is_clearcut, table.rows
     everything = np.ones(len(rows), bool)
-    large = (rows["area_ha"] >= MIN_AREA_HA).to_numpy(bool)
-    large_targets = (targets["event_area_ha"] >= MIN_AREA_HA).to_numpy(bool)
-    yield from _accuracy(counts, name, said, "all", everything, np.ones(len(targets), bool))
-    yield from _accuracy(counts, name, said, LARGE, large, large_targets)
-    seen = large_targets & (targets["n_dates_after"] >= _DATES_AFTER).to_numpy(bool)
-    yield _producers(counts, name, said, OBSERVABLE, seen)
+    yield from _of_patches(table, told, everything, "all", seed)
+    yield from _of_patches(table, told, rows["area_ha"].to_numpy() >= SMALLEST_HA, LARGE, seed)
+    yield from _of_events(table, told, seed)
+    if not whole:
+        return
     for cause in sorted(set(rows["cause"]) - {Cause.CLEAR_CUT.value}):
-        of_cause = (rows["cause"] == cause).to_numpy(bool)
-        for subset, among in ((cause, of_cause), (f"{cause}, {LARGE}", of_cause & large)):
-            statistic = share(said.called, among, counts.place, counts.n_places)
-            yield Line(name, Metric.CALLED, subset, counts.bootstrap.estimate(statistic), int(among.sum()))
-    if name == MODEL:
-        yield from _dating(counts, said)
-        for subset, among, looked_for in _subsets(counts):
-            yield from _accuracy(counts, name, said, subset, among, looked_for)
+        among = (rows["cause"] == cause).to_numpy() & (rows["area_ha"] >= SMALLEST_HA).to_numpy()
+        yield _score("called_clearcut", f"{cause}, {LARGE}", metrics.share(told.clearcut, among), table, among, seed)
+    for name, among in _subsets(rows):
+        yield from _of_patches(table, told, among, name, seed)
+    dated = truth & rows["event_date"].notna().to_numpy() & rows["first_low"].notna().to_numpy()
+    lag = (rows["first_low"] - rows["event_date"]).dt.days.to_numpy(np.float64)
+    yield _score("lag_days", "clear-cuts", metrics.weighted_median(np.where(dated, lag, np.nan)), table, dated, seed)
+    known = dated & rows["last_intact"].notna().to_numpy()
+    held = (rows["event_date"] >= rows["last_intact"]) & (rows["event_date"] <= rows["first_low"])
+    yield _score("dated_within", "clear-cuts", metrics.share(held.to_numpy(), known), table, known, seed)
 
 
-def _subsets(counts: _Counts) -> Iterator[tuple[str, NDArray[np.bool_], NDArray[np.bool_]]]:
-    """Size classes, seasons of the true date, forest types: rows and targets of each."""
-    rows, targets = counts.rows, counts.targets
+def _of_patches(table: TrainingTable, told: Told, among: NDArray[np.bool_], subset: str, seed: int) -> Iterator[Score]:
+    truth, places = table.is_clearcut[among], table.places[among]
+    if not truth.any():
+        return
+    called, probability = told.clearcut[among], told.probability[among]
+    figures: dict[str, Figure] = {
+        "users_accuracy": metrics.share(truth, called),
+        "producers_accuracy_of_patches": metrics.share(called, truth),
+        "f1": metrics.f1(called, truth),
+        "average_precision": metrics.average_precision(probability, truth),
+        "brier": metrics.brier(probability, truth),
+    }
+    for name, figure in figures.items():
+        yield _as_score(name, subset, metrics.estimate(figure, places, seed))
+
+
+def _of_events(table: TrainingTable, told: Told, seed: int) -> Iterator[Score]:
+    """Producer's accuracy: of the clear-cuts that there were, those that were found and called so."""
+    events = table.events
+    if events.empty:
+        return
+    called = set(table.rows.loc[told.clearcut, "event_id"].dropna())
+    hit = (events["found"] & events["event_id"].isin(called)).to_numpy(bool)
+    large = ((events["cause"] == Cause.CLEAR_CUT.value) & (events["event_area_ha"] >= SMALLEST_HA)).to_numpy(bool)
+    seen = large & (events["n_dates_after"] >= 2).to_numpy(bool)
+    places = events["place"].to_numpy(object)
+    for subset, among in ((LARGE, large), (SEEN, seen)):
+        found = metrics.estimate(metrics.share(hit[among], np.ones(int(among.sum()), bool)), places[among], seed)
+        yield _as_score("producers_accuracy", subset, found)
+
+
+def _subsets(rows: pd.DataFrame) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    area = rows["area_ha"].to_numpy()
     for low, high in pairwise(_SIZES_HA):
-        sizes = (rows["area_ha"], targets["event_area_ha"])
-        label = f"{low:g}-{high:g} ha" if np.isfinite(high) else f"from {low:g} ha"
-        of_rows, of_targets = ((size.ge(low) & size.lt(high)).to_numpy(bool) for size in sizes)
-        yield label, of_rows, of_targets
-    day = rows["event_date"].fillna(rows["first_low"])
+        name = f"{low:g} to {high:g} ha" if np.isfinite(high) else f"{low:g} ha and more"
+        yield f"size: {name}", (area >= low) & (area < high)
+    month = rows["first_low"].dt.month.to_numpy()
     for season, months in _SEASONS.items():
-        of_rows, of_targets = (dates.dt.month.isin(months).to_numpy(bool) for dates in (day, targets["event_date"]))
-        yield season, of_rows, of_targets
+        yield f"season: {season}", np.isin(month, months)
     for kind in sorted(rows["forest_type"].dropna().unique()):
-        # Events do not tell it: producer's accuracy is left out.
-        yield f"forest type {kind}", (rows["forest_type"] == kind).to_numpy(bool), np.zeros(len(targets), bool)
+        yield f"forest: {kind}", (rows["forest_type"] == kind).to_numpy(bool)
 
 
-def _accuracy(
-    counts: _Counts,
-    name: str,
-    said: Prediction,
-    subset: str,
-    among: NDArray[np.bool_],
-    looked_for: NDArray[np.bool_],
-) -> Iterator[Line]:
-    truth = counts.rows["is_clearcut"].to_numpy(bool)
-    place, places, estimate = counts.place, counts.n_places, counts.bootstrap.estimate
-    called = said.called & among
-    users = share(truth, called, place, places)
-    yield Line(name, Metric.USERS, subset, estimate(users), int(called.sum()))
-    producers = share(counts.detected(said.called), looked_for, counts.target_place, places)
-    yield _producers(counts, name, said, subset, looked_for)
-    yield Line(name, Metric.F1, subset, estimate(harmonic_mean(users, producers)), int(looked_for.sum()))
-    ranking = average_precision(said.probability, truth, among, place)
-    yield Line(name, Metric.AVERAGE_PRECISION, subset, estimate(ranking), int(among.sum()))
-    error = mean((said.probability - truth) ** 2, among, place, places)
-    yield Line(name, Metric.BRIER, subset, estimate(error), int(among.sum()))
+def _score(name: str, subset: str, figure: Figure, table: TrainingTable, among: NDArray[np.bool_], seed: int) -> Score:
+    found = metrics.estimate(figure, table.places, seed)
+    return _as_score(name, subset, Estimate(found.value, found.low, found.high, int(among.sum())))
 
 
-def _producers(counts: _Counts, name: str, said: Prediction, subset: str, looked_for: NDArray[np.bool_]) -> Line:
-    statistic = share(counts.detected(said.called), looked_for, counts.target_place, counts.n_places)
-    return Line(name, Metric.PRODUCERS, subset, counts.bootstrap.estimate(statistic), int(looked_for.sum()))
+def _as_score(name: str, subset: str, found: Estimate) -> Score:
+    value, low, high = (round(float(one), 4) for one in (found.value, found.low, found.high))
+    return Score(name, subset, value, low if np.isfinite(low) else None, high if np.isfinite(high) else None, found.n)
 
 
-def _dating(counts: _Counts, said: Prediction) -> Iterator[Line]:
-    """Of the clear-cuts that are called so, from `MIN_AREA_HA` on: lag, and whether the interval holds the date."""
-    rows = counts.rows
-    known = rows[["event_date", "last_intact", "first_low"]].notna().all(axis=1)
-    dated = (rows["is_clearcut"] & said.called & (rows["area_ha"] >= MIN_AREA_HA) & known).to_numpy(bool)
-    lag = np.asarray((rows["first_low"] - rows["event_date"]).dt.days, np.float64)
-    held = rows["event_date"].between(rows["last_intact"], rows["first_low"]).to_numpy(bool)
-    for metric, statistic in (
-        (Metric.LAG, median(lag, dated, counts.place)),
-        (Metric.DATED, share(held, dated, counts.place, counts.n_places)),
-    ):
-        yield Line(MODEL, metric, LARGE, counts.bootstrap.estimate(statistic), int(dated.sum()))
+def goals_of(evaluation: Evaluation) -> list[Goal]:
+    """The goals of the model, beside what it reached."""
+    scores = {(one.name, one.subset): one for one in evaluation.model_scores}
+
+    def reached(name: str, subset: str) -> float:
+        return scores[name, subset].value if (name, subset) in scores else np.nan
+
+    goals = [
+        _at_least("user's accuracy", LARGE, reached("users_accuracy", LARGE), 0.95),
+        _at_least("producer's accuracy", LARGE, reached("producers_accuracy", LARGE), 0.90),
+        _at_least("producer's accuracy", SEEN, reached("producers_accuracy", SEEN), 0.90),
+        _at_least("true date within last_intact..first_low", "clear-cuts", reached("dated_within", "clear-cuts"), 0.95),
+    ]
+    for one in evaluation.model_scores:
+        if one.name == "called_clearcut":
+            goals.append(_at_most(f"called a clear-cut: {one.subset} (n={one.n})", one.value, 0.10))
+    own = reached("brier", "all")
+    for name, others in list(evaluation.scores.items())[1:]:
+        theirs = next(one.value for one in others if (one.name, one.subset) == ("brier", "all"))
+        goals.append(Goal(f"Brier below that of: {name}", own, f"< {theirs:.4f}", bool(own < theirs)))
+    return goals
 
 
-def _goals(evaluation: Evaluation, methods: tuple[str, ...]) -> Iterator[Goal]:
-    """Issue 5's, as far as the figures are there."""
-    for name, metric, subset, bound in (
-        ("user's accuracy", Metric.USERS, LARGE, 0.95),
-        ("producer's accuracy", Metric.PRODUCERS, LARGE, 0.90),
-        ("producer's accuracy", Metric.PRODUCERS, OBSERVABLE, 0.90),
-        ("true date within last_intact..first_low", Metric.DATED, LARGE, 0.95),
-    ):
-        line = evaluation.line(metric, subset)
-        if line is not None and line.n:
-            asked = f"{name}, {subset}: at least {bound:.2f}"
-            yield Goal(asked, line.estimate, line.estimate.value >= bound)
-    for line in evaluation.lines:
-        if line.method == MODEL and line.metric is Metric.CALLED and LARGE not in line.subset:
-            asked = f"{line.subset} called a clear-cut: at most 0.10"
-            yield Goal(asked, line.estimate, line.estimate.value <= 0.10)
-    own = evaluation.line(Metric.BRIER, "all")
-    others = [evaluation.line(Metric.BRIER, "all", name) for name in methods if name != MODEL]
-    if own is not None and others:
-        best = min(other.estimate.value for other in others if other is not None)
-        yield Goal(f"Brier below the baselines' best, {best:.4f}", own.estimate, own.estimate.value < best)
+def _at_least(name: str, subset: str, value: float, goal: float) -> Goal:
+    return Goal(f"{name}, {subset}", value, f">= {goal:g}", None if np.isnan(value) else bool(value >= goal))
 
 
-def _ends(estimate: Estimate) -> tuple[float | None, float | None]:
-    ends = (estimate.low, estimate.high)
-    return (ends[0] if np.isfinite(ends[0]) else None, ends[1] if np.isfinite(ends[1]) else None)
+def _at_most(name: str, value: float, goal: float) -> Goal:
+    return Goal(name, value, f"<= {goal:g}", None if np.isnan(value) else bool(value <= goal))
+
+
+ANCHORS: Sequence[tuple[str, str]] = (
+    ("CCDC, Sentinel-2, Portugal", "F1 0.86"),
+    ("UNet++, winter pairs", "F1 0.847"),
+    ("European Forest Disturbance Atlas", "F1 0.80-0.89"),
+)
+"""Figures of others, as published, of other data and other definitions: no comparison, a measure of scale."""

@@ -1,152 +1,126 @@
-"""Figures of an evaluation, each with a 95 % interval of a bootstrap over places.
+"""Figures of an evaluation, with intervals that know that patches of one place are alike.
 
-Patches of one place share its trees, its weather and its images: they are no independent sample. Whole places are drawn
-with replacement (cluster bootstrap; Field and Welsh 2007, Journal of the Royal Statistical Society B 69, 369), and the
-interval is that of the percentiles. With few places it is itself uncertain, and rather too narrow.
+Intervals are percentiles of figures taken anew with places drawn with replacement (the cluster bootstrap: Field and
+Welsh 2007, Journal of the Royal Statistical Society B 69, 369). Few places make wide intervals, and honestly so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-_PERCENTILES: Final = (2.5, 97.5)
-
-Statistic = Callable[[NDArray[np.float64]], float]
-"""A figure of how often each place counts, float64 (places,); NaN where it cannot be had."""
+DRAWS = 1000
+_ENDS = (2.5, 97.5)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure and its interval.
-
-    Parameters
-    ----------
-    value
-        On all places as they are; NaN where it cannot be had.
-    low, high
-        Ends of the 95 % interval; NaN with fewer than two places.
-    """
+    """A figure and the ends of its 95 % interval; NaN where it is not defined. `n` is what it rests on."""
 
     value: float
     low: float
     high: float
+    n: int
 
 
-@dataclass(frozen=True)
-class Bootstrap:
-    """Draws of places, the same for all figures that are held beside each other.
-
-    Parameters
-    ----------
-    counts : ndarray of float64, shape (draws, places)
-        How often each place is in each draw.
-    """
-
-    counts: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, places: int, seed: int, draws: int = 1000) -> Bootstrap:
-        """Draw as many places as there are, with replacement."""
-        rng = np.random.default_rng(seed)
-        chances = np.full(max(places, 1), 1 / max(places, 1))
-        return cls(rng.multinomial(places, chances, draws).astype(np.float64))
-
-    def estimate(self, statistic: Statistic) -> Estimate:
-        """A figure with its interval; draws in which it cannot be had are left out."""
-        places = self.counts.shape[1]
-        value = statistic(np.ones(places))
-        if places < 2 or not np.isfinite(value):
-            return Estimate(value, np.nan, np.nan)
-        drawn = np.array([statistic(one) for one in self.counts])
-        drawn = drawn[np.isfinite(drawn)]
-        low, high = np.percentile(drawn, _PERCENTILES) if drawn.size else (np.nan, np.nan)
-        return Estimate(value, float(low), float(high))
+Figure = Callable[[NDArray[np.float64]], float]
+"""A figure, given each row's weight: how often its place was drawn."""
 
 
-def share(of: NDArray[np.bool_], among: NDArray[np.bool_], place: NDArray[np.int64], places: int) -> Statistic:
-    """Share of the rows of `among` that are `of`.
+def estimate(figure: Figure, places: NDArray[np.object_], seed: int = 0, draws: int = DRAWS) -> Estimate:
+    """Take a figure, and its interval over places.
 
     Parameters
     ----------
-    of, among : ndarray of bool, shape (rows,)
-        What is counted, and in what.
-    place : ndarray of int64, shape (rows,)
-        Number of each row's place.
-    places
-        How many there are.
+    figure
+        Of rows that are weighted.
+    places : ndarray of object, shape (rows,)
+        Place of each row.
+    seed, draws
+        Of the bootstrap.
     """
-    return mean(of.astype(np.float64), among, place, places)
+    names, of_row = np.unique(places.astype(str), return_inverse=True)
+    if not names.size:
+        return Estimate(np.nan, np.nan, np.nan, 0)
+    value = figure(np.ones(places.size))
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(names.size, np.full(names.size, 1 / names.size), size=draws)
+    taken = np.array([figure(times[of_row].astype(np.float64)) for times in drawn])
+    known = taken[np.isfinite(taken)]
+    low, high = np.percentile(known, _ENDS) if known.size else (np.nan, np.nan)
+    return Estimate(float(value), float(low), float(high), int(places.size))
 
 
-def mean(values: NDArray[np.float64], among: NDArray[np.bool_], place: NDArray[np.int64], places: int) -> Statistic:
-    """Mean of values over the rows of `among`; arguments as of `share`."""
-    total = np.bincount(place[among], values[among], places)
-    number = np.bincount(place[among], minlength=places).astype(np.float64)
+def share(hits: NDArray[np.bool_], among: NDArray[np.bool_]) -> Figure:
+    """Share of hits among some rows: a ratio of weighted sums; NaN where there is none of them."""
 
-    def statistic(counts: NDArray[np.float64]) -> float:
-        rows = float(counts @ number)
-        return float(counts @ total) / rows if rows else np.nan
+    def figure(weights: NDArray[np.float64]) -> float:
+        total = weights[among].sum()
+        return float(weights[among & hits].sum() / total) if total > 0 else np.nan
 
-    return statistic
+    return figure
 
 
-def median(values: NDArray[np.float64], among: NDArray[np.bool_], place: NDArray[np.int64]) -> Statistic:
-    """Lower median of values over the rows of `among`; arguments as of `share`."""
-    order = np.flatnonzero(among)[np.argsort(values[among], kind="stable")]
-    ranked, where = values[order], place[order]
+def brier(probability: NDArray[np.float64], truth: NDArray[np.bool_]) -> Figure:
+    """Mean squared error of probabilities (Brier 1950, Monthly Weather Review 78, 1)."""
+    errors = (probability - truth) ** 2
 
-    def statistic(counts: NDArray[np.float64]) -> float:
-        reached = np.cumsum(counts[where])
-        if not reached.size or not reached[-1]:
+    def figure(weights: NDArray[np.float64]) -> float:
+        return float((errors * weights).sum() / weights.sum()) if weights.sum() > 0 else np.nan
+
+    return figure
+
+
+def average_precision(score: NDArray[np.float64], truth: NDArray[np.bool_]) -> Figure:
+    """Precision at each hit, averaged, from the highest score down; equal scores are met together."""
+    order = np.argsort(-score, kind="stable")
+    hit, ordered = truth[order], score[order]
+    last = np.append(ordered[1:] != ordered[:-1], True) if ordered.size else np.zeros(0, bool)
+
+    def figure(weights: NDArray[np.float64]) -> float:
+        w = weights[order]
+        hits, told = np.cumsum(w * hit)[last], np.cumsum(w)[last]
+        if not hits.size or hits[-1] == 0:
             return np.nan
-        return float(ranked[np.searchsorted(reached, reached[-1] / 2)])
+        precision = np.divide(hits, told, out=np.zeros_like(hits), where=told > 0)
+        return float((np.diff(hits, prepend=0.0) * precision).sum() / hits[-1])
 
-    return statistic
-
-
-def harmonic_mean(first: Statistic, second: Statistic) -> Statistic:
-    """F1 of user's and producer's accuracy."""
-
-    def statistic(counts: NDArray[np.float64]) -> float:
-        one, two = first(counts), second(counts)
-        return 2 * one * two / (one + two) if one + two > 0 else (0.0 if one + two == 0 else np.nan)
-
-    return statistic
+    return figure
 
 
-def average_precision(
-    scores: NDArray[np.float64],
-    truth: NDArray[np.bool_],
-    among: NDArray[np.bool_],
-    place: NDArray[np.int64],
-) -> Statistic:
-    """Precision averaged over the recall steps, scores that are equal taken together (as scikit-learn has it).
+def f1(told: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Figure:
+    """Harmonic mean of user's and producer's accuracy, over patches."""
 
-    Parameters
-    ----------
-    scores : ndarray of float64, shape (rows,)
-        The higher, the surer.
-    truth : ndarray of bool, shape (rows,)
-        What they are to put first.
-    among, place
-        As of `share`.
-    """
-    order = np.flatnonzero(among)[np.argsort(-scores[among], kind="stable")]
-    ranked, right, where = scores[order], truth[order], place[order]
-    last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True)) if ranked.size else np.empty(0, np.int64)
+    def figure(weights: NDArray[np.float64]) -> float:
+        both = weights[told].sum() + weights[truth].sum()
+        return float(2 * weights[told & truth].sum() / both) if both > 0 else np.nan
 
-    def statistic(counts: NDArray[np.float64]) -> float:
-        weight = counts[where]
-        hits = np.cumsum(weight * right)[last]
-        called = np.cumsum(weight)[last]
-        if not hits.size or not hits[-1]:
-            return np.nan
-        precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
-        return float(np.sum(np.diff(hits, prepend=0.0) * precision) / hits[-1])
+    return figure
 
-    return statistic
+
+def weighted_median(values: NDArray[np.float64]) -> Figure:
+    """Median of what is known."""
+    known = np.isfinite(values)
+    order = np.argsort(values[known], kind="stable")
+    ordered = values[known][order]
+
+    def figure(weights: NDArray[np.float64]) -> float:
+        w = np.cumsum(weights[known][order])
+        return float(ordered[np.searchsorted(w, w[-1] / 2)]) if w.size and w[-1] > 0 else np.nan
+
+    return figure
+
+
+def reliability(
+    probability: NDArray[np.float64], truth: NDArray[np.bool_], bins: int = 10
+) -> list[tuple[float, float, int]]:
+    """Mean probability, share of clear-cuts and number of patches, by equal steps of probability that hold any."""
+    step = np.clip((probability * bins).astype(int), 0, bins - 1)
+    return [
+        (float(probability[step == one].mean()), float(truth[step == one].mean()), int((step == one).sum()))
+        for one in range(bins)
+        if (step == one).any()
+    ]

@@ -28,6 +28,7 @@ class Section(StrEnum):
     SCAN = "scan"
     MONTH = "month"
     BYTES = "bytes"
+    LOOKS = "looks"
     KILLS = "kills"
     DETECTION = "detection"
     CLOUDS = "clouds"
@@ -50,6 +51,8 @@ def measure(section: Section, params: BenchParams) -> Iterator[Figure]:
             from scripts.bench_month import bench_month as bench
         case Section.BYTES:
             from scripts.bench_bytes import bench_bytes as bench
+        case Section.LOOKS:
+            from scripts.bench_looks import bench_looks as bench
         case Section.KILLS:
             from scripts.bench_kills import bench_kills as bench
         case Section.DETECTION:

@@ -5,19 +5,23 @@ from __future__ import annotations
 import datetime as dt
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scripts.evaluate_command import evaluate
 from scripts.exit_codes import ExitCode, exit_code_of
 from scripts.layers_command import layers
+from scripts.models_command import models
 from scripts.rules_command import rules_app
 from scripts.train_data_command import train
-from scripts.train_model_command import evaluate_model, train_model
+from scripts.train_model_command import train_abuse_model, train_model
 from tiles.errors import AreaError, SylvigieError
 
 if TYPE_CHECKING:
+    from api.settings import Settings
     from scripts.monthly import RunRequest
     from tiles.engine import ChangeParams
 
@@ -31,7 +35,9 @@ reference = typer.Typer(help="What a tile's intact forest looks like.", no_args_
 app.add_typer(reference, name="reference")
 app.add_typer(train, name="train")
 train.command("model")(train_model)
-app.command("evaluate")(evaluate_model)
+train.command("abuse")(train_abuse_model)
+app.command("evaluate")(evaluate)
+app.add_typer(models, name="models")
 app.add_typer(rules_app, name="rules")
 app.add_typer(layers, name="layers")
 
@@ -70,14 +76,14 @@ def scan(
     from detector.params import PatchParams
     from detector.pipeline import ScanParams
     from scripts.report import print_result, run_with_report
-    from scripts.works import layers_and_rules
+    from scripts.works import layers_and_rules, patch_scorer
     from tiles.catalog import open_catalogue
     from tiles.month import Month
     from tiles.watch import WatchedArea
 
     settings, data_dir = load_settings(), data_folder(None)
     wanted = Month.parse(month)
-    params = ScanParams(_change_params(settings.false_clouds), PatchParams(min_area_ha=min_area_ha))
+    params = ScanParams(_change_params(settings), PatchParams(min_area_ha=min_area_ha))
     watched = WatchedArea.open(forest_mask or settings.forest_mask, aoi)
     result, cost = run_with_report(
         open_catalogue(catalog or settings.catalogue, settings.credentials()),
@@ -89,6 +95,7 @@ def scan(
         threads=threads or settings.threads,
         max_requests_per_host=settings.max_requests_per_host,
         appraiser=layers_and_rules(data_dir, settings.rules),
+        scorer=patch_scorer(data_dir),
         forest=forest_of_layers(data_dir),
     )
     print_result(result, cost, out)
@@ -111,7 +118,7 @@ def monthly(
     """Run a month over many tiles: what cron calls."""
     from api.settings import load_settings
     from scripts.monthly import run_month
-    from scripts.works import TrackAlerts, layers_and_rules, work_tile
+    from scripts.works import TrackAlerts, layers_and_rules, patch_scorer, work_tile
 
     now = dt.datetime.now(dt.UTC)
     request = _request(
@@ -126,6 +133,7 @@ def monthly(
         now.date(),
         may_build=not no_build,
     )
+    request = replace(request, scorer=patch_scorer(request.root))
     appraiser = layers_and_rules(request.root, load_settings().rules)
     track = TrackAlerts(
         request.catalogue, request.credentials, request.params, request.max_requests_per_host, appraiser
@@ -184,7 +192,7 @@ def _request(
         catalogue=catalog or settings.catalogue,
         credentials=settings.credentials(),
         forest_mask=mask,
-        params=ScanParams(_change_params(settings.false_clouds), PatchParams(min_area_ha=min_area_ha)),
+        params=ScanParams(_change_params(settings), PatchParams(min_area_ha=min_area_ha)),
         threads=threads or settings.threads,
         max_requests_per_host=settings.max_requests_per_host,
         may_build=may_build,
@@ -192,12 +200,16 @@ def _request(
     )
 
 
-def _change_params(false_clouds: bool) -> ChangeParams:
-    """What is a loss, by settings."""
+def _change_params(settings: Settings) -> ChangeParams:
+    """What is a loss, and what is read for it, by settings."""
+    from tiles.clear import ClearParams
     from tiles.engine import ChangeParams
     from tiles.false_cloud import FalseCloudParams
 
-    return ChangeParams(false_clouds=FalseCloudParams() if false_clouds else None)
+    return ChangeParams(
+        clear=ClearParams(least_days_saved=settings.least_days_saved),
+        false_clouds=FalseCloudParams() if settings.false_clouds else None,
+    )
 
 
 @app.command()

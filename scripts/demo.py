@@ -10,7 +10,7 @@ from detector.pipeline import ScanParams
 from scripts.demo_archive import build_archive
 from scripts.picture import draw_alerts
 from scripts.report import print_result, run_with_report
-from scripts.works import layers_and_rules
+from scripts.works import layers_and_rules, patch_scorer
 from tiles.catalog import open_catalogue
 from tiles.month import Month
 from tiles.watch import WatchedArea
@@ -38,6 +38,7 @@ def run_demo(out: Path) -> None:
         today=dt.datetime.now(dt.UTC).date(),
         # No French layer speaks of Romania: what they would say is null, and told.
         appraiser=layers_and_rules(out, None),
+        scorer=patch_scorer(out),
     )
     print_result(result, cost, out / "scan")
     picture = out / "demo.png"

@@ -19,6 +19,7 @@ from rich.table import Table
 from detector.alerts import Alert
 from detector.appraisal import Appraiser
 from detector.pipeline import ForestOf, ProgressReport, ScanParams, ScanResult, scan
+from detector.scorer import PatchScorer
 from scripts.tile_runs import peak_memory_bytes
 from tiles.catalog import Catalogue
 from tiles.month import Month
@@ -47,6 +48,7 @@ def run_with_report(
     threads: int | None = None,
     max_requests_per_host: int = 8,
     appraiser: Appraiser | None = None,
+    scorer: PatchScorer | None = None,
     forest: ForestOf | None = None,
 ) -> tuple[ScanResult, Cost]:
     """Scan, with a progress bar on a terminal and a JSON line an event elsewhere; see `detector.pipeline.scan`."""
@@ -63,6 +65,7 @@ def run_with_report(
             max_requests_per_host=max_requests_per_host,
             progress=progress,
             appraiser=appraiser,
+            scorer=scorer,
             forest=forest,
         )
     return result, Cost(time.monotonic() - started, peak_memory_bytes())

@@ -13,7 +13,7 @@ from scripts.exit_codes import ExitCode
 if TYPE_CHECKING:
     from models.dataset import TrainingTable
 
-train = typer.Typer(help="The models: their training data, and their training.", no_args_is_help=True)
+train = typer.Typer(help="The models: their training data.", no_args_is_help=True)
 data = typer.Typer(help="Training data: simulated, from labelled points, of one's own.", no_args_is_help=True)
 train.add_typer(data, name="data")
 

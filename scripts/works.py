@@ -19,23 +19,42 @@ from detector.layers.store import LAYERS_FOLDER, LayerStore
 from detector.pipeline import ScanParams
 from detector.ports import TrackOutcome
 from detector.tile_month import build_reference, work_tile
+from models.card import ModelName
+from models.registry import Registry
+from models.scoring import AbuseScorer, ClearcutScorer
 from tiles.catalog import Credentials, open_catalogue
 from tiles.merging import archive_reader
 from tiles.month import Month
 from tiles.reader import Reader, gdal_env
 
-__all__ = ["TrackAlerts", "build_reference", "layers_and_rules", "work_tile"]
+__all__ = ["TrackAlerts", "build_reference", "layers_and_rules", "patch_scorer", "work_tile"]
 
 
 def layers_and_rules(data_dir: Path, own_rules: Path | None) -> LayersAndRules:
-    """What alerts are laid on and judged by: the layers of a data directory, the rules shipped, and one's own.
+    """What alerts are laid on, judged and ranked by: layers of a data directory, rules and the abuse model in use.
 
     Raises
     ------
     tiles.errors.RulesError
         When a rule will not do.
+    tiles.errors.ModelError
+        When the model will not do.
     """
-    return LayersAndRules(LayerStore(data_dir / LAYERS_FOLDER), load_rules(own_rules))
+    abuse = Registry(data_dir).load(ModelName.ABUSE)
+    scorer = None if abuse is None else AbuseScorer(abuse)
+    return LayersAndRules(LayerStore(data_dir / LAYERS_FOLDER), load_rules(own_rules), scorer=scorer)
+
+
+def patch_scorer(data_dir: Path) -> ClearcutScorer | None:
+    """The clear-cut model in use; None where there is none.
+
+    Raises
+    ------
+    tiles.errors.ModelError
+        When it will not do.
+    """
+    model = Registry(data_dir).load(ModelName.CLEARCUT)
+    return None if model is None else ClearcutScorer(model)
 
 
 @dataclass(frozen=True)

@@ -61,16 +61,23 @@ class ClearParams:
         to be read there; with less, the date is as clouded over. Files are read by whole blocks, so that a gap in the
         clouds costs what a clear sky does, and shows the forest next to clouds, which speaks with the least certainty.
         It is a matter of the date and the window alone: months then tell the same followed together or one by one.
+    least_days_saved
+        Days by which a date must make losses in a window known sooner, found and confirmed together, for its bands to
+        be read there (`tiles.looks`). It is a matter of the calendar month and the window alone. 0 reads all; two days
+        read a fifth less, and a loss is confirmed half a day later (ADR 0020).
     """
 
     margin_m: float = 60.0
     least_clear_share: float = 0.10
+    least_days_saved: float = 2.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.margin_m <= 1000:
             raise InvalidParameterError(f"margin_m is {self.margin_m}: give 0 to 1000 metres.")
         if not 0 <= self.least_clear_share <= 1:
             raise InvalidParameterError(f"least_clear_share is {self.least_clear_share}: give 0 to 1.")
+        if not 0 <= self.least_days_saved <= 30:
+            raise InvalidParameterError(f"least_days_saved is {self.least_days_saved}: give 0 to 30 days.")
 
     def margin_px(self, class_m: float) -> int:
         """`margin_m` in whole pixels of `class_m` metres, rounded up."""

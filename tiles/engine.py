@@ -33,6 +33,7 @@ from tiles.false_cloud import (
     isolated_clouds,
 )
 from tiles.grid import Grid
+from tiles.looks import SAMPLED_PIXELS, by_month, dates_worth_reading
 from tiles.monitor import MonitorParams, PixelMemory, follow
 from tiles.month import Month, day_number
 from tiles.pixel_state import PixelState
@@ -40,14 +41,15 @@ from tiles.reader import Reader
 from tiles.reference import CodedReference, ReferenceParams, fit_reference
 from tiles.scene import Band, Scene
 from tiles.state import Keeper, Known
+from tiles.stripes import ClassStripes
 from tiles.watch import WatchedPixels
 
 WINDOW_PX = 1024
 """Side of a window: a multiple of the blocks of every archive (256, 512, 1024), so that none is decoded twice."""
 
 _HELD_SCENES = 48
-"""Scenes of whose classification rows are held for the next row of windows, up to 5 MB of each: a month has a dozen or
-two, the years of a reference a hundred and more."""
+"""Scenes of whose classification rows are held for the next row of windows: a month has a dozen or two, the years of a
+reference a hundred and more."""
 
 _DATES_AT_ONCE = 16
 """Dates that are read before they are followed: memory then does not grow with the months of a scan."""
@@ -109,7 +111,8 @@ class Tally:
     suspected
         With an open suspicion, told or not.
     bands_read, bands_left
-        Windows of a scene whose bands were read, and were not since nothing in them was clear forest, or too little.
+        Windows of a scene whose bands were read, and were not since nothing in them was clear forest, too little, or
+        none that other dates do not show soon enough.
     """
 
     watched: int = 0
@@ -206,6 +209,23 @@ class _Buffers:
     brightness: NDArray[np.uint8]
 
 
+@dataclass(frozen=True)
+class _PackedMasks:
+    """Forest and watched pixels of a window, as bits: those of two whole rows of windows wait in the queue."""
+
+    forest: NDArray[np.uint8]
+    watched: NDArray[np.uint8]
+    any_watched: bool
+
+    @classmethod
+    def of(cls, forest: NDArray[np.bool_], watched: NDArray[np.bool_]) -> _PackedMasks:
+        return cls(np.packbits(forest, axis=1), np.packbits(watched, axis=1), bool(watched.any()))
+
+    def masks(self, shape: tuple[int, int]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        forest, watched = (np.unpackbits(bits, axis=1, count=shape[1]) for bits in (self.forest, self.watched))
+        return forest.view(np.bool_), watched.view(np.bool_)
+
+
 @dataclass
 class _RowOfClouds:
     """A row of windows, and what is known so far of the false clouds over it: each scene adds to it in its turn."""
@@ -234,7 +254,7 @@ class _Engine:
         self._terms = 1 + 2 * params.reference.order
         classes = tuple(-(-side // plan.pixels_per_class) for side in plan.grid.shape)
         hold = len(plan.scenes) <= _HELD_SCENES
-        self._stripes = {scene.id: _Stripes(scene, (classes[0], classes[1]), hold) for scene in plan.scenes}
+        self._stripes = {scene.id: ClassStripes(scene, (classes[0], classes[1]), hold) for scene in plan.scenes}
         self._local = threading.local()
         self._lock = threading.Lock()
         self._tally = Tally()
@@ -273,9 +293,9 @@ class _Engine:
     def _submit_row(
         self, pool: ThreadPoolExecutor, row_index: int, row: list[tuple[int, Window]]
     ) -> list[Future[None]]:
-        masks = [self._watched.masks(window) for _, window in row]
+        masks = [_PackedMasks.of(*self._watched.masks(window)) for _, window in row]
         clear: list[Future[NDArray[np.uint8]]] = []
-        if any(watched.any() for _, watched in masks):
+        if any(packed.any_watched for packed in masks):
             clouds = self._row_of_clouds(row_index, row[0][1])
             # Remembered in turn, where anything is; else no scene waits for another, whose server may be slow.
             in_turn = self._params.false_clouds is not None
@@ -286,10 +306,10 @@ class _Engine:
         elif self._keeper is not None:
             self._keeper.keep_clouds(row_index, CloudList.blank())
         return [
-            pool.submit(self._window, index, window, forest, watched, clear)
-            if watched.any()
+            pool.submit(self._window, index, window, packed, clear)
+            if packed.any_watched
             else pool.submit(self._leave_window, index, window)
-            for (index, window), (forest, watched) in zip(row, masks, strict=True)
+            for (index, window), packed in zip(row, masks, strict=True)
         ]
 
     @property
@@ -339,11 +359,11 @@ class _Engine:
         self,
         index: int,
         window: Window,
-        forest: NDArray[np.bool_],
-        watched: NDArray[np.bool_],
+        packed: _PackedMasks,
         clear: Sequence[Future[NDArray[np.uint8]]],
     ) -> None:
         params, tally = self._params, Tally()
+        forest, watched = packed.masks((window.height, window.width))
         runs, cells = forest_runs(forest, params.monitor.cell_px)
         inside = np.empty(int(cells[-1]), np.bool_)
         kernels.collect(watched, runs, inside)
@@ -400,7 +420,7 @@ class _Engine:
         memory.forget()
         scenes = self._plan.reference
         ndvi = self._buffers(len(scenes)).ndvi[: len(scenes) * series.pixels].reshape(len(scenes), series.pixels)
-        self._read_dates(series, scenes, clear, ndvi, None, tally)
+        self._read_dates(series, scenes, clear, self._clear_enough(series, scenes, clear), ndvi, None, tally)
         return fit_reference(ndvi, [scene.day for scene in scenes], self._params.reference), memory
 
     def _follow(
@@ -414,20 +434,45 @@ class _Engine:
     ) -> None:
         """The monitored dates, some at a time."""
         before, monitored = len(self._plan.reference), self._plan.monitored
+        wanted = self._worth_reading(series, monitored, clear[before:])
         for start in range(0, len(monitored), _DATES_AT_ONCE):
             scenes = monitored[start : start + _DATES_AT_ONCE]
             buffers, size = self._buffers(len(scenes)), len(scenes) * series.pixels
             ndvi = buffers.ndvi[:size].reshape(len(scenes), series.pixels)
             near_infrared = buffers.near_infrared[:size].reshape(len(scenes), series.pixels)
-            self._read_dates(series, scenes, clear[before + start :], ndvi, near_infrared, tally)
+            self._read_dates(series, scenes, clear[before + start :], wanted[start:], ndvi, near_infrared, tally)
             days = [scene.day for scene in scenes]
             follow(ndvi, near_infrared, days, cells, reference, memory, self._params.monitor)
+
+    def _clear_enough(
+        self, series: _Series, scenes: Sequence[Scene], clear: Sequence[Future[NDArray[np.uint8]]]
+    ) -> NDArray[np.bool_]:
+        """On which dates enough of a window's forest is clear."""
+        least = self._params.clear.least_clear_share
+        shares = np.array([series.clear_share(series.clear_here(mask.result())) for mask in clear[: len(scenes)]])
+        return (shares > 0) & (shares >= least)
+
+    def _worth_reading(
+        self, series: _Series, scenes: Sequence[Scene], clear: Sequence[Future[NDArray[np.uint8]]]
+    ) -> NDArray[np.bool_]:
+        """Which monitored dates are read in a window: a matter of the calendar month and the window alone."""
+        wanted, least_days = self._clear_enough(series, scenes, clear), self._params.clear.least_days_saved
+        if not least_days:
+            return wanted
+        places, days = series.sample(SAMPLED_PIXELS), [scene.day for scene in scenes]
+        for month in by_month(days):
+            looks = np.empty((month.stop - month.start, places.size), np.uint8)
+            for row, mask in zip(looks, clear[month], strict=True):
+                row[:] = series.clear_here(mask.result()).ravel()[places]
+            wanted[month] = dates_worth_reading(looks, days[month], wanted[month], least_days)
+        return wanted
 
     def _read_dates(
         self,
         series: _Series,
         scenes: Sequence[Scene],
         clear: Sequence[Future[NDArray[np.uint8]]],
+        wanted: NDArray[np.bool_],
         ndvi: NDArray[np.int16],
         near_infrared: NDArray[np.int16] | None,
         tally: Tally,
@@ -437,13 +482,12 @@ class _Engine:
         red = buffers.red[: shape[0] * shape[1]].reshape(shape)
         nir = buffers.nir[: shape[0] * shape[1]].reshape(shape)
         for index, scene in enumerate(scenes):
-            here = series.clear_here(clear[index].result())
-            box = kernels.common_box(here, series.coarse)
-            least = self._params.clear.least_clear_share
-            if not box[1] or (least and series.clear_share(here) < least):
+            if not wanted[index]:
                 ndvi[index] = kernels.MISSING
                 tally.bands_left += 1
                 continue
+            here = series.clear_here(clear[index].result())
+            box = kernels.common_box(here, series.coarse)
             # No more than the clear forest: a block beyond it is neither fetched nor decoded.
             part, rows, cols = series.part(box)
             self._reader.read(scene, Band.RED, part, red[rows, cols])
@@ -491,42 +535,6 @@ class _Engine:
         )
 
 
-class _Stripes:
-    """The classification of a scene, read downwards: rows that the margin asks for again are not decoded again.
-
-    Rows are read by whole blocks of the file, and kept until no later row of windows needs them; of too many scenes
-    none are kept, and some rows are decoded again.
-    """
-
-    def __init__(self, scene: Scene, shape: tuple[int, int], hold: bool) -> None:
-        self._scene, self._shape, self._hold = scene, shape, hold
-        self._first, self._held = 0, np.empty((0, shape[1]), np.uint8)
-        self._block_rows = 0
-        self._lock = threading.Lock()
-
-    def rows(self, reader: Reader, first: int, last: int, needed_next: int) -> NDArray[np.uint8]:
-        """Rows from `first` to `last`; those before `needed_next` are then forgotten."""
-        height, width = self._shape
-        with self._lock:
-            if not self._block_rows:
-                self._block_rows = reader.block_rows(self._scene, Band.SCL)
-            end = self._first + len(self._held)
-            if not self._first <= first <= end:
-                # Rows of windows without forest lie between, or another thread was ahead.
-                end = first - first % self._block_rows
-                self._first, self._held = end, np.empty((0, width), np.uint8)
-            if last > end:
-                stop = min(height, -(-last // self._block_rows) * self._block_rows)
-                more = np.empty((stop - end, width), np.uint8)
-                reader.read(self._scene, Band.SCL, Window(0, end, width, stop - end), more)
-                self._held = np.concatenate([self._held, more]) if len(self._held) else more
-            found = self._held[first - self._first : last - self._first]
-            gone = min(max(0, needed_next - self._first), len(self._held)) if self._hold else len(self._held)
-            self._held = self._held[gone:].copy()
-            self._first += gone
-            return found
-
-
 class _Series:
     """A window of forest, and where its pixels go in a list."""
 
@@ -547,6 +555,11 @@ class _Series:
     def clear_share(self, here: NDArray[np.uint8]) -> float:
         """Share of the window's forest that is clear, in pixels of the classification."""
         return int(np.count_nonzero(here & self.coarse)) / max(1, int(np.count_nonzero(self.coarse)))
+
+    def sample(self, about: int) -> NDArray[np.int64]:
+        """Places in `coarse`, flattened, of about so many pixels of forest: every so manieth."""
+        forest = np.flatnonzero(self.coarse)
+        return np.asarray(forest[:: max(1, forest.size // about)])
 
     def places(self, pixels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows and columns, in the window, of pixels of the list."""

@@ -1026,6 +1026,57 @@ def scatter(values: NDArray[np.generic], runs: NDArray[np.int32], out: NDArray[n
 
 
 @njit(cache=True, nogil=True)
+def days_saved(
+    clear: NDArray[np.uint8],
+    kept: NDArray[np.bool_],
+    days: NDArray[np.int64],
+    period: int,
+    out: NDArray[np.int64],
+) -> None:
+    """What each look is worth: days by which losses of any day are found and confirmed sooner, summed.
+
+    A loss is found at the first look after it, and confirmed at the second. The period is taken to come again.
+
+    Parameters
+    ----------
+    clear : uint8, shape (dates, pixels)
+        1 where a pixel is clear.
+    kept : bool, shape (dates,)
+        Dates that are looked at.
+    days : int64, shape (dates,)
+        Of the period, rising.
+    period
+        Its days. A pixel without another look waits for as long.
+    out : int64, shape (dates,)
+        Written: days over all pixels and days of a loss, for finding and for confirming together; 0 where not kept.
+    """
+    dates, pixels = clear.shape
+    out[:] = 0
+    looks, gaps = np.empty(dates, np.int64), np.empty(dates, np.int64)
+    for pixel in range(pixels):
+        count = 0
+        for date in range(dates):
+            if kept[date] and clear[date, pixel]:
+                looks[count] = date
+                count += 1
+        if not count:
+            continue
+        for look in range(count - 1):
+            gaps[look] = days[looks[look + 1]] - days[looks[look]]
+        gaps[count - 1] = days[looks[0]] + period - days[looks[count - 1]]
+        # Counts are added so that no index is negative.
+        for look in range(count):
+            before, two_before = gaps[(look - 1 + count) % count], gaps[(look - 2 + 2 * count) % count]
+            after, two_after = gaps[look], gaps[(look + 1) % count]
+            if count == 2:
+                # Without this one, the other is followed by itself.
+                two_after = period
+            found = before * after
+            confirmed = two_before * after + before * two_after
+            out[looks[look]] += found + confirmed
+
+
+@njit(cache=True, nogil=True)
 def any_in_blocks(mask: NDArray[np.bool_], size: int, out: NDArray[np.uint8]) -> None:
     """Whether any pixel is True in each square block.
 

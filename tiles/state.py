@@ -297,7 +297,8 @@ class StateReader:
         opened: dict[str, pa.ipc.RecordBatchFileReader] = self._local.__dict__.setdefault("opened", {})
         if name not in opened:
             options = pa.ipc.IpcReadOptions(use_threads=False)
-            opened[name] = pa.ipc.open_file(pa.memory_map(str(self._paths[name])), options=options)
+            # Not mapped: pages that were read once would be counted as this process's, the whole of the tile's state.
+            opened[name] = pa.ipc.open_file(pa.OSFile(str(self._paths[name])), options=options)
         return opened[name]
 
 

@@ -63,6 +63,8 @@ class Evidence:
         NDMI's change in the year before the loss, beside the ring.
     ndmi_apart_earlier
         NDMI less the ring's, a year before the loss.
+    ring_forest_share
+        Share of the ring that is standing forest.
     dating_interval_days
         Days between the last intact and the first low date.
     first_low_doy
@@ -92,6 +94,7 @@ class Evidence:
     swir16_kept: float | None = None
     ndmi_drift: float | None = None
     ndmi_apart_earlier: float | None = None
+    ring_forest_share: float | None = None
     dating_interval_days: float | None = None
     first_low_doy: float | None = None
     compactness: float | None = None
@@ -259,7 +262,10 @@ class _Looks:
             first_row, first_col, last_row, last_col = boxes[index]
             part = (slice(first_row - top, last_row - top), slice(first_col - left, last_col - left))
             core = self._core(patches[index], boxes[index])
-            yield index, self._evidence(cell, _Place(part, core, self._ring(core, forest[part])), losses[index])
+            ring = self._ring(core)
+            seen = self._evidence(cell, _Place(part, core, ring & forest[part]), losses[index])
+            share = float(forest[part][ring].mean()) if ring.any() else None
+            yield index, replace(seen, ring_forest_share=share)
 
     def _box(self, patch: Patch) -> tuple[int, int, int, int]:
         """First row, first column, and those after the last, of a patch and its ring, in pixels of the classes."""
@@ -285,10 +291,10 @@ class _Looks:
         room[...] = patch.mask[: room.shape[0], : room.shape[1]]
         return np.asarray(fine.reshape(bottom - top, k, right - left, k).mean(axis=(1, 3)))
 
-    def _ring(self, share: NDArray[np.float64], forest: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Intact forest at a distance from a patch."""
+    def _ring(self, share: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """What lies at the ring's distance from a patch."""
         patch = share > 0
-        return _within(patch, self.outer_px) & ~_within(patch, self.inner_px) & forest
+        return _within(patch, self.outer_px) & ~_within(patch, self.inner_px)
 
     def _forest(self, window: Window) -> NDArray[np.bool_]:
         """Where all of a pixel of the classes is forest that is not lost."""

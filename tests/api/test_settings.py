@@ -40,16 +40,19 @@ def test_without_an_environment_all_is_ready_for_an_open_archive() -> None:
     assert settings.catalogue in ARCHIVES
     assert settings.credentials() == Credentials()
     assert (settings.forest_mask, settings.threads, settings.false_clouds) == (None, None, False)
+    assert settings.least_days_saved == 2
 
 
 def test_values_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     values = {"SYLVIGIE_CATALOGUE": "cdse", "SYLVIGIE_DATA_DIR": "/srv/sylvigie", "SYLVIGIE_THREADS": "3"}
     monkeypatch.setenv("SYLVIGIE_FALSE_CLOUDS", "true")
+    monkeypatch.setenv("SYLVIGIE_LEAST_DAYS_SAVED", "1.5")
     _set(monkeypatch, values | {"SYLVIGIE_FOREST_MASK": "/srv/forest.gpkg", "SYLVIGIE_MAX_REQUESTS_PER_HOST": "2"})
     settings = load_settings()
     assert (settings.catalogue, settings.data_dir, settings.threads) == ("cdse", Path("/srv/sylvigie"), 3)
     assert (settings.forest_mask, settings.max_requests_per_host) == (Path("/srv/forest.gpkg"), 2)
     assert settings.false_clouds
+    assert settings.least_days_saved == 1.5
 
 
 def test_an_empty_variable_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,6 +40,7 @@ FIELDS = [
     "criteria",
     "legal_points",
     "evidence",
+    "reasons",
     "cause",
     "cause_reasons",
     "commune_insee",

@@ -56,6 +56,7 @@ STILL_TO_COME = [
     "criteria",
     "legal_points",
     "evidence",
+    "reasons",
     "cause",
     "cause_reasons",
     "commune_insee",

@@ -128,10 +128,6 @@ def seen(
     return read_evidence(chosen, [Loss(last_intact, FIRST_LOW)] * len(chosen), state, source, params)
 
 
-def infrared_of(evidence: Evidence) -> Mapping[str, float | int | None]:
-    return evidence.as_field()
-
-
 def index(values: Mapping[Band, float], band: Band) -> float:
     return (values[Band.NIR08] - values[band]) / (values[Band.NIR08] + values[band])
 
@@ -214,7 +210,7 @@ def test_a_scene_that_cannot_be_read_is_named_and_the_next_takes_its_place(state
 
 def test_without_infrared_bands_nothing_is_known_and_nothing_read(state: Path) -> None:
     infrared = FakeInfrared(USUAL, bands=())
-    assert seen(infrared, state).evidence == (Evidence(),)
+    assert seen(infrared, state).evidence == (Evidence(ring_forest_share=1.0),)
     assert infrared.reads == []
 
 
@@ -230,6 +226,7 @@ def test_without_forest_around_changes_are_unknown(tmp_path: Path) -> None:
     (evidence,) = seen(FakeInfrared(USUAL), write_states(tmp_path, states)).evidence
     assert evidence.ndmi_after == pytest.approx(index(GROUND, Band.SWIR16))
     assert (evidence.ndmi_change, evidence.nir_kept, evidence.ndmi_drift) == (None, None, None)
+    assert evidence.ring_forest_share == 0
 
 
 def test_a_loss_that_was_never_seen_intact_has_no_before(state: Path) -> None:
@@ -245,7 +242,7 @@ def test_a_patch_at_the_tile_s_corner_and_one_without_a_whole_pixel(state: Path)
     ).evidence
     assert corner.dates_after == 2
     assert corner.ndmi_change == pytest.approx(0)
-    assert infrared_of(speck) == Evidence().as_field()
+    assert speck == Evidence(ring_forest_share=1.0)
 
 
 def test_no_patch_reads_nothing(state: Path) -> None:

@@ -31,6 +31,10 @@ def features_of(pixels: ChangedPixels, grid: Grid = LAEA, params: PatchParams = 
     return patch_features(find_patches(pixels, grid, params), pixels, grid)
 
 
+EDGE = np.ones((10, 10), bool)
+EDGE[1:-1, 1:-1] = False
+
+
 def imagery_of(pixels: ChangedPixels, grid: Grid = LAEA) -> pd.DataFrame:
     """Features without those of the infrared, which is read later."""
     return features_of(pixels, grid).drop(columns=list(INFRARED_FEATURES))
@@ -67,7 +71,8 @@ def test_values_lie_in_their_ranges(seed: int) -> None:
     pixels = changed(mask, drop=rng.uniform(0.12, 1, mask.shape), state=state, first_low=low)
     table = imagery_of(pixels, UTM)
     assert len(table)
-    assert not table.isna().any(axis=None)
+    # A patch without a pixel inside has no core that its edge could be held beside.
+    assert not table.drop(columns="edge_drop_ratio").isna().any(axis=None), table.columns[table.isna().any()]
     for feature in (feature for feature in FEATURES if feature.name in table):
         low_bound, high_bound = feature.range
         assert low_bound is None or table[feature.name].min() >= low_bound - 1e-9, feature.name
@@ -85,11 +90,18 @@ def test_known_square() -> None:
         "ndvi_drop_max": 0.45,
         "ndvi_drop_std": np.std(drop),
         "ndvi_before_mean": 0.8,
+        "ndvi_before_std": 0,
         "ndvi_after_mean": 0.53,
+        "ndvi_after_std": np.std(after),
+        "edge_drop_ratio": np.mean(drop[EDGE]) / np.mean(drop[1:-1, 1:-1]),
         "seed_share": 0.4,
         "n_low_mean": 3,
         "n_clear_before": 12,
         "n_clear_after": 4,
+        "n_clear_after_std": 0,
+        "low_share": 0.75,
+        "near_loss_ha": 0,
+        "straight_share": 1,
         "dating_interval_days": 20,
         "first_low_spread_days": 0,
         "first_low_doy": 160,  # 9 June 2019
@@ -106,6 +118,30 @@ def test_known_square() -> None:
     # Equal area is not equal length, but nearly so in a few hundred kilometres of the projection's centre.
     assert perimeter_m == pytest.approx(400, rel=0.01)
     assert row == pytest.approx(expected, abs=1e-3)
+
+
+def test_edge_and_core_are_of_the_patch_itself() -> None:
+    """Beside a neighbour of another patch, or beyond the end of a row, a pixel is at the edge."""
+    drop = np.full((6, 12), 0.2)
+    drop[:, 6] = 0.0  # between two patches
+    drop[2:4, 2:4] = 0.6
+    first, second = features_of(changed(drop > 0, drop=drop))["edge_drop_ratio"]
+    core = np.zeros((6, 6), bool)
+    core[1:-1, 1:-1] = True
+    assert first == pytest.approx(drop[:, :6][~core].mean() / drop[:, :6][core].mean())
+    assert second == pytest.approx(1)
+    line = features_of(changed(np.ones((1, 30), bool)))["edge_drop_ratio"]
+    assert line.isna().all()
+
+
+def test_hectares_lost_nearby_are_those_of_others() -> None:
+    near = np.zeros((40, 40), bool)
+    near[0:10, 0:10] = near[0:10, 15:20] = near[30:40, 30:40] = True
+    table = features_of(changed(near))
+    one, other, far = table["near_loss_ha"]
+    assert one == pytest.approx(table["area_ha"][1])
+    assert other == pytest.approx(table["area_ha"][0])
+    assert far == 0
 
 
 def test_known_bar_and_disc() -> None:
@@ -176,7 +212,9 @@ def test_what_is_unknown_is_not_zero() -> None:
     pixels = changed(np.ones((3, 3), bool), ndvi_before=np.nan, ndvi_after=np.nan, last_intact=NAT)
     row = imagery_of(pixels).iloc[0]
     assert row[["ndvi_before_mean", "ndvi_after_mean", "dating_interval_days"]].isna().all()
-    assert not row.drop(["ndvi_before_mean", "ndvi_after_mean", "dating_interval_days"]).isna().any()
+    unknown = ["ndvi_before_mean", "ndvi_before_std", "ndvi_after_mean", "ndvi_after_std", "dating_interval_days"]
+    assert row[unknown].isna().all()
+    assert not row.drop(unknown).isna().any()
 
 
 def test_one_unknown_pixel_is_left_out() -> None:

@@ -194,3 +194,28 @@ def classify(
     state = np.where(seen & (n_low == 0), 1, 4)
     state[confirmed], state[provisional], state[~inside] = 3, 2, 0
     return state.astype(np.uint8), int((seen & np.isin(state, (1, 2, 3))).sum())
+
+
+def days_saved(clear: NDArray[np.uint8], kept: NDArray[np.bool_], days: list[int], period: int) -> list[int]:
+    """What all losses wait without a date, less what they wait with it: every loss is followed, day by day."""
+    saved = [0] * len(days)
+    for pixel in clear.T:
+        looks = [date for date in range(len(days)) if kept[date] and pixel[date]]
+        for date in looks:
+            others = [days[other] for other in looks if other != date]
+            if others:
+                saved[date] += _waits(others, period) - _waits([days[look] for look in looks], period)
+            else:
+                # The next period shows it, and the one after that confirms it.
+                saved[date] += 3 * period * period
+    return saved
+
+
+def _waits(looks: list[int], period: int) -> int:
+    """Days until the first and the second look after a loss, over the losses of every day of a period."""
+    again = sorted(look + turn * period for look in looks for turn in range(4))
+    total = 0
+    for lost in range(period):
+        later = [look for look in again if look > lost]
+        total += later[0] - lost + later[1] - lost
+    return total

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from scripts import bench_bytes, bench_clouds, bench_kills
+from scripts import bench_bytes, bench_clouds, bench_kills, bench_looks
 from scripts.bench import app
 from scripts.bench_figures import Figure
 from scripts.bench_kernels import by_kernel, by_numexpr, by_numpy, simulated_pair
@@ -131,16 +131,49 @@ def test_a_goal_is_met_or_not(goal: dict[str, Any], met: bool | None) -> None:
 def test_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench_bytes, "_DATES", 3)
     _, figures = _run(tmp_path, "bytes")
-    totals, shares = _named(figures, "SIMULATED 256 px"), _named(figures, "  read, where")
+    totals, shares = _named(figures, "SIMULATED 256 px"), _named(figures, "  read, ")
     assert len(totals) == 6
     assert {figure["at_most"] for figure in shares} == {None, 0.35}
     by_tile = [shares[start : start + 5] for start in range(0, 30, 5)]
     for one in by_tile:
         read = [figure["value"] for figure in one]
-        # The more of the forest must be clear, the less is read.
-        assert read == sorted(read, reverse=True)
+        # The more of the forest must be clear, or the more days be saved, the less is read.
+        assert read[:3] == sorted(read[:3], reverse=True)
+        assert [read[1], *read[3:]] == sorted([read[1], *read[3:]], reverse=True)
         assert 0 < read[0] <= 1
         assert "observations lost 0.0%" in one[0]["note"]
+
+
+def test_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_looks, "_CHOOSING", (1, 2))
+    monkeypatch.setattr(bench_looks, "_FIRST_HOLDOUT", ())
+    monkeypatch.setattr(bench_looks, "_HOLDOUT", (3,))
+    _, figures = _run(tmp_path, "looks")
+    by_days = [figure["value"] for figure in _named(figures, "days saved")]
+    assert len(by_days) == 10
+    for read in (by_days[:5], by_days[5:]):
+        assert read[-1] > 0
+        assert read == sorted(read, reverse=True)
+    every, least = _named(figures, "every block")[0], _named(figures, "clear share 0.1")[0]
+    assert by_days[0] <= least["value"] <= every["value"] <= 1
+    assert "found in" in every["note"]
+
+
+def test_losses_wait_for_the_next_look_and_the_one_after() -> None:
+    days = np.array([4, 10, 25], np.int64)
+    looks = np.array([[1, 1, 1], [0, 1, 0], [0, 0, 0]], bool)
+    waits = [bench_looks.count_waits(pixel[None], days, 30) for pixel in looks]
+    for pixel, counted in zip(looks, waits, strict=True):
+        again = [day + turn * 30 for turn in range(4) for day in days[pixel]]
+        for which, days_waited in enumerate((counted.found, counted.confirmed)):
+            expected = np.zeros(121, int)
+            for lost in range(30):
+                later = [day - lost for day in again if day > lost]
+                expected[later[which] if later else 90] += 1
+            np.testing.assert_array_equal(days_waited, expected)
+    together = bench_looks.count_waits(looks, days, 30)
+    np.testing.assert_array_equal(together.found, sum(one.found for one in waits))
+    assert together.looks[:4].tolist() == [1, 1, 0, 1]
 
 
 def test_context(tmp_path: Path) -> None:
