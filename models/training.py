@@ -42,7 +42,7 @@ class TrainParams:
     Parameters
     ----------
     folds
-        Of places. One holds about a fifth of them.
+        Of places. One holds about a fifth of them. Where there are fewer places, each is a fold.
     learning_rate, num_leaves, min_rows_in_leaf, feature_fraction, bagging_fraction, l2
         LightGBM's, small, since there are thousands of rows and not millions.
     most_trees, patience
@@ -216,14 +216,25 @@ def held_out(
     index = np.flatnonzero(rows)
     features = table.features[list(params.features)].to_numpy(np.float64)[index]
     labels, weights = table.is_clearcut[index].astype(np.float64), weights_of(table, params)[index]
-    fold = place_folds(table.places[index], params.folds, seed)
+    fold = folds_of(table.places[index], params, seed)
     raw, rounds = np.empty(index.size), []
-    for held in range(params.folds):
+    for held in range(int(fold.max()) + 1):
         out = fold == held
         trees, best = _boost(features[~out], labels[~out], weights[~out], seed, params, (features[out], labels[out]))
         raw[out] = trees.predict(features[out], raw_score=True)
         rounds.append(best)
     return raw, rounds
+
+
+def folds_of(places: NDArray[np.object_], params: TrainParams, seed: int) -> NDArray[np.int64]:
+    """Fold of each row, by `place_folds`; as many folds as there are places where those are fewer.
+
+    Raises
+    ------
+    tiles.errors.DatasetError
+        When there is a single place.
+    """
+    return place_folds(places, max(2, min(params.folds, np.unique(places.astype(str)).size)), seed)
 
 
 def weights_of(table: TrainingTable, params: TrainParams) -> NDArray[np.float64]:

@@ -99,7 +99,7 @@ def test_commands_of_the_guide_run_as_written(tmp_path: Path, monkeypatch: pytes
     commands = [line for block in re.findall(r"```sh\n(.*?)```", guide, re.DOTALL) for line in block.splitlines()]
     assert len(commands) == 7
     for command in commands:
-        fewer = ["--draws", "6", "--threads", "1"] if "simulate" in command else []
+        fewer = ["--draws", "4", "--threads", "1"] if "simulate" in command else []
         printed = run(*shlex.split(command)[1:], *fewer)
     assert re.search(r"^\* clearcut-mine +own +Semi-synthetic", printed, re.MULTILINE)
     assert re.search(r"^  clearcut-shape +own +Semi-synthetic", printed, re.MULTILINE)
