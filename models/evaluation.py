@@ -15,12 +15,10 @@ from models.baselines import BASELINES, Told
 from models.card import Score
 from models.causes import Cause
 from models.classifier import TrainedModel
-from models.dataset import TrainingTable, place_folds
+from models.dataset import TrainingTable
 from models.metrics import Estimate, Figure
-from models.training import TrainParams, fit
+from models.training import SMALLEST_HA, TrainParams, fit, folds_of
 
-SMALLEST_HA = 0.5
-"""The goals are of clear-cuts from there on."""
 LARGE = f"area >= {SMALLEST_HA} ha"
 SEEN = f"{LARGE}, two clear dates after"
 _SIZES_HA = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, np.inf)
@@ -87,10 +85,11 @@ def evaluate_training(
         Told how many folds are done.
     """
     params = params or TrainParams()
-    fold = place_folds(table.places, params.folds, seed)
+    fold = folds_of(table.places, params, seed)
+    folds = int(fold.max()) + 1
     empty = np.zeros(len(table.rows))
     told = {name: Told(empty.copy(), empty.astype(bool)) for name in ("model", *BASELINES)}
-    for held in range(params.folds):
+    for held in range(folds):
         asked = fold == held
         fitted = fit(table, ~asked, seed, params)
         probability = fitted.probabilities(table.features[asked])
@@ -98,7 +97,7 @@ def evaluate_training(
         for name, baseline in BASELINES.items():
             _put(told[name], asked, baseline(table, ~asked, asked, params.features))
         if progress is not None:
-            progress(held + 1, params.folds)
+            progress(held + 1, folds)
     return _evaluation(table, told, seed, out_of_place=True)
 
 

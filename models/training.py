@@ -28,6 +28,10 @@ _ISOTONIC_ROWS = 1000
 """From so many rows on steps follow the data better than a curve of two numbers (Niculescu-Mizil and Caruana 2005,
 ICML, 625)."""
 _KNOT_DIGITS = 6
+SMALLEST_HA = 0.5
+"""The goals are of patches and clear-cuts from there on."""
+_FEW_ROWS = 30
+"""Of fewer patches of a cause a share says too little to choose by."""
 _LIMITS_OF_SIMULATED = (
     "Trained and evaluated on events that were simulated in real images of one square kilometre of Romanian forest: "
     "figures say how well simulated events are told apart, not how well real ones are.",
@@ -42,7 +46,7 @@ class TrainParams:
     Parameters
     ----------
     folds
-        Of places. One holds about a fifth of them.
+        Of places. One holds about a fifth of them. Where there are fewer places, each is a fold.
     learning_rate, num_leaves, min_rows_in_leaf, feature_fraction, bagging_fraction, l2
         LightGBM's, small, since there are thousands of rows and not millions.
     most_trees, patience
@@ -53,6 +57,8 @@ class TrainParams:
         Weights of rows by who says what they are, such as ``{"review": 5}``.
     users_accuracy
         Share of what is called a clear-cut that is to be one, by which the threshold is chosen. The goal's.
+    called_share
+        Share of each other cause that may be called a clear-cut, likewise.
     left_out
         Features that the trees may not ask for. Of shape by default: simulated clear-cuts are rectangles, real French
         ones are not (ADR 18), and trees that learn shapes from the simulation reject real fellings.
@@ -70,6 +76,7 @@ class TrainParams:
     clearcut_weight: float = 1.0
     source_weights: Mapping[str, float] = field(default_factory=dict)
     users_accuracy: float | None = 0.95
+    called_share: float = 0.10
     left_out: tuple[str, ...] = SHAPE_FEATURES
 
     @property
@@ -151,7 +158,7 @@ def fit(table: TrainingTable, rows: NDArray[np.bool_], seed: int, params: TrainP
     n_trees = max(1, int(np.median(rounds)))
     trees, _ = _boost(features, labels, weights, seed, params, None, n_trees)
     calibration = calibrate(raw, labels, weights)
-    threshold = best_threshold(calibrated(raw, calibration), labels, weights, params.users_accuracy)
+    threshold = choose_threshold(calibrated(raw, calibration), table.rows.iloc[index], params)
     return Fitted(trees_text(trees), calibration, threshold, n_trees, params.features)
 
 
@@ -216,14 +223,25 @@ def held_out(
     index = np.flatnonzero(rows)
     features = table.features[list(params.features)].to_numpy(np.float64)[index]
     labels, weights = table.is_clearcut[index].astype(np.float64), weights_of(table, params)[index]
-    fold = place_folds(table.places[index], params.folds, seed)
+    fold = folds_of(table.places[index], params, seed)
     raw, rounds = np.empty(index.size), []
-    for held in range(params.folds):
+    for held in range(int(fold.max()) + 1):
         out = fold == held
         trees, best = _boost(features[~out], labels[~out], weights[~out], seed, params, (features[out], labels[out]))
         raw[out] = trees.predict(features[out], raw_score=True)
         rounds.append(best)
     return raw, rounds
+
+
+def folds_of(places: NDArray[np.object_], params: TrainParams, seed: int) -> NDArray[np.int64]:
+    """Fold of each row, by `place_folds`; as many folds as there are places where those are fewer.
+
+    Raises
+    ------
+    tiles.errors.DatasetError
+        When there is a single place.
+    """
+    return place_folds(places, max(2, min(params.folds, np.unique(places.astype(str)).size)), seed)
 
 
 def weights_of(table: TrainingTable, params: TrainParams) -> NDArray[np.float64]:
@@ -256,6 +274,37 @@ def calibrate(raw: NDArray[np.float64], labels: NDArray[np.float64], weights: ND
         tuple(np.round(steps.X_thresholds_, _KNOT_DIGITS).tolist()),
         tuple(np.round(steps.y_thresholds_, _KNOT_DIGITS).tolist()),
     )
+
+
+def choose_threshold(probability: NDArray[np.float64], rows: pd.DataFrame, params: TrainParams) -> float:
+    """From which probability on patches are called clear-cuts, so that the goals are kept on rows held out.
+
+    Parameters
+    ----------
+    probability : ndarray of float64, shape (rows,)
+        By trees that had not seen the rows.
+    rows
+        Of a `TrainingTable`.
+    params
+        The goals, `users_accuracy` and `called_share`, of patches of `SMALLEST_HA` and more.
+
+    Returns
+    -------
+    float
+        The lowest at which both are kept; that with the largest F1 where they never are, or none is asked for.
+    """
+    truth, weights = rows["is_clearcut"].to_numpy(np.float64), np.ones(len(rows))
+    large = (rows["area_ha"] >= SMALLEST_HA).to_numpy(bool)
+    if params.users_accuracy is None or not large.any():
+        return best_threshold(probability, truth, weights)
+    threshold = best_threshold(probability[large], truth[large], weights[large], params.users_accuracy)
+    for _, of_cause in rows[large & ~rows["is_clearcut"].to_numpy(bool)].groupby("cause"):
+        among = probability[rows.index.get_indexer(of_cause.index)]
+        if among.size >= _FEW_ROWS:
+            # Above the one that would be one too many.
+            allowed = int(params.called_share * among.size)
+            threshold = max(threshold, float(np.nextafter(np.sort(among)[-allowed - 1], 1)))
+    return float(np.round(threshold, _KNOT_DIGITS))
 
 
 def best_threshold(
@@ -400,7 +449,7 @@ def train(
         model_sha256=sha256_of(fitted.trees),
         calibration=fitted.calibration,
         threshold=fitted.threshold,
-        parameters={**asdict(params), "trees": fitted.rounds},
+        parameters={**asdict(params), "trees": fitted.rounds, "places": sorted(set(table.places.astype(str)))},
         seed=seed,
         packages={name: version_of(name) for name in ("sylvigie", "lightgbm", "numpy", "scikit-learn")}
         | {"python": platform.python_version()},
@@ -413,7 +462,7 @@ def train(
 
 def params_of(card: ModelCard) -> TrainParams:
     """The parameters that a card tells, to train in the same way."""
-    told = {name: value for name, value in card.parameters.items() if name != "trees"}
+    told = {name: value for name, value in card.parameters.items() if name not in {"trees", "places"}}
     return TrainParams(**told | {"left_out": tuple(told["left_out"])})
 
 
