@@ -49,6 +49,14 @@ _INFRARED = "B8A, B11, B12 around the patch"
 _MASK = "patch mask, holes filled"
 _OUTLINE = "simplified outline"
 
+BARE_NDVI = 0.3
+"""NDVI below which ground counts as bare: above bare soil's 0.2 (Sobrino et al. 2004, doi:10.1016/j.rse.2004.02.003),
+since slash and first grasses cover a felled plot within weeks."""
+
+STRAIGHT_M = 60.0
+"""Length from which a piece of outline counts as straight: six pixels, what the steps of a slanted or a curved edge do
+not reach after the outline was simplified."""
+
 #: The feature table's columns, in order. "Pixels" are the patch's changed pixels, not the holes filled in.
 FEATURES: tuple[Feature, ...] = (
     Feature("ndvi_drop_mean", "1", (0, 2), "Mean NDVI lost over the pixels", _CHANGE),
@@ -102,6 +110,23 @@ FEATURES: tuple[Feature, ...] = (
     Feature("n_holes", "holes", (0, None), "Holes before they were filled", "patch mask"),
     Feature("filled_share", "1", (0, 1), "Share of the area that is no changed pixel but a hole filled", _MASK),
     Feature("confirmed_share", "1", (0, 1), "Share of the pixels that are confirmed", _CHANGE),
+    Feature("ndvi_before_std", "1", (0, 1), "Population standard deviation of the NDVI before", _CHANGE),
+    Feature("ndvi_after_std", "1", (0, 1), "Population standard deviation of the NDVI since the loss", _CHANGE),
+    Feature("bare_share", "1", (0, 1), f"Share of the pixels whose NDVI since the loss is below {BARE_NDVI}", _CHANGE),
+    Feature("low_share", "1", (0, 1), "Low among the clear observations since the loss: 1 without recovery", _CHANGE),
+    Feature("same_day_share", "1", (0, 1), "Share of the pixels first low on the patch's own first low date", _CHANGE),
+    Feature("first_low_sin", "1", (-1, 1), "Sine of the first low date's angle in the year, 0 on 1 January", _CHANGE),
+    Feature("first_low_cos", "1", (-1, 1), "Cosine of that angle, 1 on 1 January", _CHANGE),
+    Feature("n_clear_before_std", "observations", (0, None), "Its population standard deviation", _CHANGE),
+    Feature("n_clear_after_std", "observations", (0, None), "Its population standard deviation", _CHANGE),
+    Feature(
+        "straight_share",
+        "1",
+        (0, 1),
+        f"Share of the outline's length in straight pieces of {STRAIGHT_M:.0f} m or more",
+        _OUTLINE,
+    ),
+    Feature("edge_density_m_ha", "m/ha", (0, None), "Perimeter over area", _OUTLINE),
     Feature("nir_after", "1", (None, None), "Reflectance of B8A after the loss", _INFRARED),
     Feature("swir16_after", "1", (None, None), "Reflectance of B11 after the loss", _INFRARED),
     Feature("swir22_after", "1", (None, None), "Reflectance of B12 after the loss", _INFRARED),
@@ -166,6 +191,9 @@ def _spectral(patches: Sequence[Patch], pixels: ChangedPixels) -> dict[str, NDAr
         "ndvi_drop_std": groups.std(drop),
         "ndvi_before_mean": groups.mean(pixels.ndvi_before.astype(np.float64)),
         "ndvi_after_mean": groups.mean(pixels.ndvi_after.astype(np.float64)),
+        "ndvi_before_std": groups.std(pixels.ndvi_before.astype(np.float64)),
+        "ndvi_after_std": groups.std(pixels.ndvi_after.astype(np.float64)),
+        "bare_share": groups.mean(_below(pixels.ndvi_after, BARE_NDVI)),
         "seed_share": n_seeds / n_pixels,
         "confirmed_share": groups.mean((pixels.state == PixelState.CONFIRMED).astype(np.float64)),
     }
@@ -175,11 +203,25 @@ def _temporal(patches: Sequence[Patch], pixels: ChangedPixels) -> dict[str, NDAr
     groups = PixelGroups([patch.pixels for patch in patches])
     last_intact, first_low = (days_of(dates) for dates in date_patches(patches, pixels))
     lows = days_of(pixels.first_low)
-    new_year = days_of(dates_of(first_low).astype("datetime64[Y]").astype("datetime64[D]"))
+    year = dates_of(first_low).astype("datetime64[Y]")
+    new_year, next_year = (days_of(one.astype("datetime64[D]")) for one in (year, year + 1))
+    angle = 2 * np.pi * (first_low - new_year) / (next_year - new_year)
+    of_patch = np.full(lows.size, np.nan)
+    for patch, day in zip(patches, first_low, strict=True):
+        of_patch[patch.pixels] = day
+    n_after = pixels.n_clear_after.astype(np.float64)
+    low_share = np.full(n_after.size, np.nan)
+    np.divide(pixels.n_low, n_after, out=low_share, where=n_after > 0)
     return {
         "n_low_mean": groups.mean(pixels.n_low.astype(np.float64)),
         "n_clear_before": groups.mean(pixels.n_clear_before.astype(np.float64)),
-        "n_clear_after": groups.mean(pixels.n_clear_after.astype(np.float64)),
+        "n_clear_after": groups.mean(n_after),
+        "n_clear_before_std": groups.std(pixels.n_clear_before.astype(np.float64)),
+        "n_clear_after_std": groups.std(n_after),
+        "low_share": groups.mean(low_share),
+        "same_day_share": groups.mean((lows == of_patch).astype(np.float64)),
+        "first_low_sin": np.sin(angle),
+        "first_low_cos": np.cos(angle),
         "dating_interval_days": first_low - last_intact,
         "first_low_spread_days": groups.quantile(lows, 0.9) - groups.quantile(lows, 0.1),
         "first_low_doy": first_low - new_year + 1,
@@ -197,6 +239,8 @@ def _shape(patches: Sequence[Patch], grid: Grid) -> dict[str, NDArray[np.float64
         "area_ha": np.array([patch.area_ha for patch in patches], np.float64),
         "perimeter_m": perimeter_m,
         "compactness": 4 * np.pi * outline_ha * 1e4 / perimeter_m**2,
+        "edge_density_m_ha": perimeter_m / outline_ha,
+        "straight_share": straight_share(outline),
         "elongation": _elongation(patches),
         # Convex hull and smallest rectangle of a vector outline: exact, and a hundred times faster than of a
         # mask.
@@ -213,3 +257,34 @@ def _elongation(patches: Sequence[Patch]) -> NDArray[np.float64]:
     # A pixel is a unit square, not a point: each axis carries its own variance of 1/12.
     major, minor = (moments + 1 / 12).T
     return np.asarray(1 - np.sqrt(minor / major))
+
+
+def _below(values: NDArray[np.float32], threshold: float) -> NDArray[np.float64]:
+    """1 below the threshold, 0 from it on, NaN where unknown."""
+    return np.where(np.isnan(values), np.nan, (values < threshold).astype(np.float64))
+
+
+def straight_share(outline: NDArray[np.object_], at_least_m: float = STRAIGHT_M) -> NDArray[np.float64]:
+    """Share of the length of outlines that lies in long straight pieces: parcels have them, fire and storms do not.
+
+    Parameters
+    ----------
+    outline
+        Polygons or MultiPolygons (n,), simplified, in metres.
+    at_least_m
+        From which length on a piece counts.
+
+    Returns
+    -------
+    share
+        float64 (n,), 0 to 1.
+    """
+    parts, of_part = shapely.get_parts(outline, return_index=True)
+    rings, of_ring = shapely.get_rings(parts, return_index=True)
+    corners, ring = shapely.get_coordinates(rings, return_index=True)
+    length_m = np.hypot(*np.diff(corners, axis=0).T)
+    inside = ring[1:] == ring[:-1]
+    length_m, owner = length_m[inside], of_part[of_ring[ring[1:][inside]]]
+    long = np.where(length_m >= at_least_m, length_m, 0.0)
+    total_m = np.bincount(owner, length_m, minlength=outline.size)
+    return np.asarray(np.bincount(owner, long, minlength=outline.size) / total_m)

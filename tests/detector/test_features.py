@@ -7,12 +7,13 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from skimage.measure import label, regionprops
 
-from detector.features import FEATURES, INFRARED_FEATURES, patch_features
+from detector.features import FEATURES, INFRARED_FEATURES, patch_features, straight_share
 from detector.params import PatchParams
 from detector.patches import find_patches
 from detector.pixel_groups import PixelGroups, date_patches
@@ -101,10 +102,21 @@ def test_known_square() -> None:
         "n_holes": 0,
         "filled_share": 0,
         "confirmed_share": 1,
+        "ndvi_before_std": 0,
+        "ndvi_after_std": np.std(after),
+        "bare_share": 0,
+        "low_share": 0.75,
+        "same_day_share": 1,
+        "first_low_sin": math.sin(2 * math.pi * 159 / 365),
+        "first_low_cos": math.cos(2 * math.pi * 159 / 365),
+        "n_clear_before_std": 0,
+        "n_clear_after_std": 0,
+        "straight_share": 1,
     }
     perimeter_m = row.pop("perimeter_m")
     # Equal area is not equal length, but nearly so in a few hundred kilometres of the projection's centre.
     assert perimeter_m == pytest.approx(400, rel=0.01)
+    assert row.pop("edge_density_m_ha") == pytest.approx(perimeter_m, rel=0.01)
     assert row == pytest.approx(expected, abs=1e-3)
 
 
@@ -131,6 +143,26 @@ def test_confirmed_share_and_filled_share() -> None:
     assert row["confirmed_share"] == pytest.approx(80 / 140)
     assert row["filled_share"] == pytest.approx(4 / 144)
     assert row["n_holes"] == 1
+
+
+def test_straight_share_counts_the_long_pieces_of_shells_and_holes() -> None:
+    shell = [(0, 0), (100, 0), (100, 80), (50, 80), (50, 40), (0, 40)]  # pieces of 100, 80, 50, 40, 50, 40 m
+    holed = shapely.Polygon([(0, 0), (200, 0), (200, 200), (0, 200)], [[(50, 50), (80, 50), (80, 80), (50, 80)]])
+    both = shapely.MultiPolygon([shapely.box(0, 0, 60, 10), shapely.box(100, 0, 110, 10)])
+    share = straight_share(np.array([shapely.Polygon(shell), holed, both], object))
+    np.testing.assert_allclose(share, [180 / 360, 800 / 920, 120 / 180])
+    assert straight_share(np.empty(0, object)).size == 0
+
+
+def test_recovery_and_suddenness() -> None:
+    low = np.full((2, 5), FIRST_LOW)
+    low[0, 0] += 10
+    pixels = changed(np.ones((2, 5), bool), first_low=low, n_low=2, n_clear_after=5, ndvi_after=[[0.29], [0.31]])
+    row = features_of(pixels).iloc[0]
+    assert row["low_share"] == pytest.approx(0.4)
+    assert row["same_day_share"] == pytest.approx(0.9)
+    assert row["bare_share"] == pytest.approx(0.5)
+    assert np.isnan(features_of(changed(blob(3), n_clear_after=0))["low_share"]).all()
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -175,8 +207,10 @@ def test_features_follow_the_order_of_the_patches() -> None:
 def test_what_is_unknown_is_not_zero() -> None:
     pixels = changed(np.ones((3, 3), bool), ndvi_before=np.nan, ndvi_after=np.nan, last_intact=NAT)
     row = imagery_of(pixels).iloc[0]
-    assert row[["ndvi_before_mean", "ndvi_after_mean", "dating_interval_days"]].isna().all()
-    assert not row.drop(["ndvi_before_mean", "ndvi_after_mean", "dating_interval_days"]).isna().any()
+    unknown = ["ndvi_before_mean", "ndvi_before_std", "ndvi_after_mean", "ndvi_after_std", "bare_share"]
+    unknown.append("dating_interval_days")
+    assert row[unknown].isna().all()
+    assert not row.drop(unknown).isna().any()
 
 
 def test_one_unknown_pixel_is_left_out() -> None:
