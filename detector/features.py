@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from detector.cause.evidence import Evidence
 from detector.outlines import measure, to_wgs84
 from detector.patches import Patch
 from detector.pixel_groups import PixelGroups, date_patches, dates_of, days_of
+from detector.surroundings import RING_M, Rings, edges_of, look_around
 from tiles.change import ChangedPixels, PixelState
 from tiles.grid import Grid
 
@@ -45,6 +47,7 @@ class Feature:
 
 
 _CHANGE = "change map"
+_RING = f"state map within {RING_M:.0f} m around the patch"
 _INFRARED = "B8A, B11, B12 around the patch"
 _MASK = "patch mask, holes filled"
 _OUTLINE = "simplified outline"
@@ -127,6 +130,19 @@ FEATURES: tuple[Feature, ...] = (
         _OUTLINE,
     ),
     Feature("edge_density_m_ha", "m/ha", (0, None), "Perimeter over area", _OUTLINE),
+    Feature(
+        "edge_core_drop",
+        "1",
+        (-2, 2),
+        "Mean NDVI lost by the edge's pixels less the others'; unknown of a patch that is all edge",
+        _CHANGE,
+    ),
+    Feature("ring_intact_share", "1", (0, 1), "Share of the ring that is intact forest", _RING),
+    Feature("ring_not_forest_share", "1", (0, 1), "Share of the ring that is no watched forest", _RING),
+    Feature("ring_changed_share", "1", (0, 1), "Share of the ring that changed as well", _RING),
+    Feature("ring_unobserved_share", "1", (0, 1), "Share of the ring that was not observed in the month", _RING),
+    Feature("n_neighbours", "patches", (0, None), "Other patches of the scan that the ring touches", _RING),
+    Feature("neighbours_ha", "ha", (0, None), "Their area, whole", _RING),
     Feature("nir_after", "1", (None, None), "Reflectance of B8A after the loss", _INFRARED),
     Feature("swir16_after", "1", (None, None), "Reflectance of B11 after the loss", _INFRARED),
     Feature("swir22_after", "1", (None, None), "Reflectance of B12 after the loss", _INFRARED),
@@ -144,7 +160,13 @@ INFRARED_FEATURES = tuple(feature.name for feature in FEATURES if feature.source
 """Columns that `with_evidence` fills in."""
 
 
-def patch_features(patches: Sequence[Patch], pixels: ChangedPixels, grid: Grid) -> pd.DataFrame:
+RING_FEATURES = tuple(feature.name for feature in FEATURES if feature.source == _RING)
+"""Columns that need the state map."""
+
+
+def patch_features(
+    patches: Sequence[Patch], pixels: ChangedPixels, grid: Grid, state: Path | None = None
+) -> pd.DataFrame:
     """Measure the patches of one tile.
 
     Parameters
@@ -155,6 +177,8 @@ def patch_features(patches: Sequence[Patch], pixels: ChangedPixels, grid: Grid) 
         The tile's changed pixels.
     grid
         The tile's grid.
+    state
+        The tile's state map; without it what lies around the patches is unknown.
 
     Returns
     -------
@@ -162,7 +186,9 @@ def patch_features(patches: Sequence[Patch], pixels: ChangedPixels, grid: Grid) 
         One row a patch, in their order; the columns of `FEATURES`, float64, NaN where unknown.
     """
     columns = _spectral(patches, pixels) | _temporal(patches, pixels) | _shape(patches, grid)
-    columns |= dict.fromkeys(INFRARED_FEATURES, np.full(len(patches), np.nan))
+    columns |= dict.fromkeys(RING_FEATURES + INFRARED_FEATURES, np.full(len(patches), np.nan))
+    if state is not None:
+        columns |= _around(look_around(patches, grid, state))
     return pd.DataFrame({feature.name: columns[feature.name] for feature in FEATURES}, dtype=np.float64)
 
 
@@ -183,6 +209,7 @@ def with_evidence(features: pd.DataFrame, evidence: Sequence[Evidence]) -> pd.Da
 def _spectral(patches: Sequence[Patch], pixels: ChangedPixels) -> dict[str, NDArray[np.float64]]:
     groups = PixelGroups([patch.pixels for patch in patches])
     drop = pixels.ndvi_drop.astype(np.float64)
+    edge = edges_of(patches, pixels)
     n_seeds = np.array([patch.n_seeds for patch in patches], np.float64)
     n_pixels = np.array([patch.pixels.size for patch in patches], np.float64)
     return {
@@ -194,6 +221,7 @@ def _spectral(patches: Sequence[Patch], pixels: ChangedPixels) -> dict[str, NDAr
         "ndvi_before_std": groups.std(pixels.ndvi_before.astype(np.float64)),
         "ndvi_after_std": groups.std(pixels.ndvi_after.astype(np.float64)),
         "bare_share": groups.mean(_below(pixels.ndvi_after, BARE_NDVI)),
+        "edge_core_drop": groups.mean(np.where(edge, drop, np.nan)) - groups.mean(np.where(edge, np.nan, drop)),
         "seed_share": n_seeds / n_pixels,
         "confirmed_share": groups.mean((pixels.state == PixelState.CONFIRMED).astype(np.float64)),
     }
@@ -225,6 +253,20 @@ def _temporal(patches: Sequence[Patch], pixels: ChangedPixels) -> dict[str, NDAr
         "dating_interval_days": first_low - last_intact,
         "first_low_spread_days": groups.quantile(lows, 0.9) - groups.quantile(lows, 0.1),
         "first_low_doy": first_low - new_year + 1,
+    }
+
+
+def _around(rings: Rings) -> dict[str, NDArray[np.float64]]:
+    known = rings.counts.sum(axis=1)
+    share = np.full(rings.counts.shape, np.nan)
+    np.divide(rings.counts, known[:, np.newaxis], out=share, where=known[:, np.newaxis] > 0)
+    return {
+        "ring_intact_share": share[:, PixelState.INTACT],
+        "ring_not_forest_share": share[:, PixelState.NOT_FOREST],
+        "ring_changed_share": share[:, PixelState.PROVISIONAL] + share[:, PixelState.CONFIRMED],
+        "ring_unobserved_share": share[:, PixelState.UNOBSERVED],
+        "n_neighbours": rings.n_others.astype(np.float64),
+        "neighbours_ha": rings.others_ha,
     }
 
 

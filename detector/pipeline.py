@@ -336,7 +336,7 @@ def find_alerts(
         scenes = [(scene.day, scene.id) for scene in plan.monitored]
     pixels = read_changed_pixels(files)
     patches = find_patches(pixels, plan.grid, params)
-    features = patch_features(patches, pixels, plan.grid)
+    features = patch_features(patches, pixels, plan.grid, files.state)
     context = ScanContext(plan.tile, plan.month.last_day, tuple(scenes))
     alerts = build_alerts(patches, features, pixels, plan.grid, context, params)
     if infrared is None:

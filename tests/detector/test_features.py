@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from skimage.measure import label, regionprops
 
-from detector.features import FEATURES, INFRARED_FEATURES, patch_features, straight_share
+from detector.features import FEATURES, INFRARED_FEATURES, RING_FEATURES, patch_features, straight_share
 from detector.params import PatchParams
 from detector.patches import find_patches
 from detector.pixel_groups import PixelGroups, date_patches
@@ -33,8 +33,8 @@ def features_of(pixels: ChangedPixels, grid: Grid = LAEA, params: PatchParams = 
 
 
 def imagery_of(pixels: ChangedPixels, grid: Grid = LAEA) -> pd.DataFrame:
-    """Features without those of the infrared, which is read later."""
-    return features_of(pixels, grid).drop(columns=list(INFRARED_FEATURES))
+    """Features without those of the infrared, which is read later, and of the state map."""
+    return features_of(pixels, grid).drop(columns=[*INFRARED_FEATURES, *RING_FEATURES])
 
 
 def largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -68,11 +68,18 @@ def test_values_lie_in_their_ranges(seed: int) -> None:
     pixels = changed(mask, drop=rng.uniform(0.12, 1, mask.shape), state=state, first_low=low)
     table = imagery_of(pixels, UTM)
     assert len(table)
-    assert not table.isna().any(axis=None)
+    # A patch that is all edge has no core.
+    assert not table.drop(columns="edge_core_drop").isna().any(axis=None)
     for feature in (feature for feature in FEATURES if feature.name in table):
         low_bound, high_bound = feature.range
         assert low_bound is None or table[feature.name].min() >= low_bound - 1e-9, feature.name
         assert high_bound is None or table[feature.name].max() <= high_bound + 1e-9, feature.name
+
+
+def drop_at(drop: NDArray[np.float64], *, edge: bool) -> float:
+    """Mean drop of a rectangle's edge or core."""
+    core = np.pad(np.ones(np.subtract(drop.shape, 2), bool), 1)
+    return float(drop[core != edge].mean())
 
 
 def test_known_square() -> None:
@@ -112,6 +119,7 @@ def test_known_square() -> None:
         "n_clear_before_std": 0,
         "n_clear_after_std": 0,
         "straight_share": 1,
+        "edge_core_drop": drop_at(drop, edge=True) - drop_at(drop, edge=False),
     }
     perimeter_m = row.pop("perimeter_m")
     # Equal area is not equal length, but nearly so in a few hundred kilometres of the projection's centre.
