@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
@@ -372,7 +373,7 @@ def _plain(value: Any) -> Any:
 
 
 def write_features(features: pd.DataFrame, alerts: Sequence[Alert], path: Path) -> None:
-    """Write the feature table as Parquet, with the alerts' identities as first column `alert_id`.
+    """Write the feature table as GeoParquet: `alert_id` first, the alerts' outlines (WGS 84) as `geometry` last.
 
     Parameters
     ----------
@@ -390,9 +391,10 @@ def write_features(features: pd.DataFrame, alerts: Sequence[Alert], path: Path) 
     """
     table = features.reset_index(drop=True)
     table.insert(0, "alert_id", pd.Series([alert.id for alert in alerts], dtype="str"))
-    table = table.sort_values("alert_id", ignore_index=True)
+    outlines = gpd.GeoSeries([alert.geometry for alert in alerts], crs="OGC:CRS84")
+    frame = gpd.GeoDataFrame(table, geometry=outlines).sort_values("alert_id", ignore_index=True)
     with _beside(path) as temporary:
-        table.to_parquet(temporary, index=False)
+        frame.to_parquet(temporary, index=False)
 
 
 @contextmanager

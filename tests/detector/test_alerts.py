@@ -308,7 +308,11 @@ def test_features_as_parquet(tmp_path: Path) -> None:
     alerts = build_alerts(patches, features, pixels, UTM, CONTEXT)
     write_features(features, alerts, tmp_path / "features.parquet")
     table = pd.read_parquet(tmp_path / "features.parquet")
-    assert list(table.columns) == ["alert_id", *(feature.name for feature in FEATURES)]
+    assert list(table.columns) == ["alert_id", *(feature.name for feature in FEATURES), "geometry"]
+    frame = geopandas.read_parquet(tmp_path / "features.parquet")
+    assert frame.crs == "OGC:CRS84"
+    outlines = {alert.id: alert.geometry for alert in alerts}
+    assert all(outlines[row.alert_id].equals(row.geometry) for row in frame.itertuples())
     assert table["alert_id"].tolist() == sorted(alert.id for alert in alerts)
     assert table["ndvi_before_mean"].isna().all()
     areas = dict(zip(table["alert_id"], table["area_ha"], strict=True))
@@ -322,6 +326,7 @@ def test_empty_features_as_parquet(tmp_path: Path) -> None:
     table = pd.read_parquet(tmp_path / "features.parquet")
     assert len(table) == 0
     assert table.columns[0] == "alert_id"
+    assert geopandas.read_parquet(tmp_path / "features.parquet").crs == "OGC:CRS84"
 
 
 def test_a_failure_leaves_the_old_file_and_nothing_beside(tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ def edge_of(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def ring_of(mask: NDArray[np.bool_], reach_px: int) -> NDArray[np.bool_]:
     """Pixels within reach of a mask on the whole raster, without the mask: every distance is measured."""
     rows, cols = np.nonzero(mask)
-    row, col = np.indices(mask.shape)
+    row, col = np.mgrid[: mask.shape[0], : mask.shape[1]]
     squared = (row[..., None] - rows) ** 2 + (col[..., None] - cols) ** 2
-    return (squared <= reach_px**2).any(axis=-1) & ~mask
+    return np.asarray((squared <= reach_px**2).any(axis=-1) & ~mask)
 
 
 def count_ring(
