@@ -10,13 +10,12 @@ import numpy as np
 import pandas as pd
 import shapely
 from numpy.typing import NDArray
-from skimage.measure import inertia_tensor_eigvals
 
 from detector.cause.evidence import Evidence
 from detector.outlines import measure, to_wgs84
 from detector.patches import Patch
 from detector.pixel_groups import PixelGroups, date_patches, dates_of, days_of
-from detector.surroundings import RING_M, Rings, edges_of, look_around
+from detector.surroundings import RING_M, PatchMasks, Rings, edges_of, look_around
 from tiles.change import ChangedPixels, PixelState
 from tiles.grid import Grid
 
@@ -295,10 +294,20 @@ def _shape(patches: Sequence[Patch], grid: Grid) -> dict[str, NDArray[np.float64
 
 def _elongation(patches: Sequence[Patch]) -> NDArray[np.float64]:
     """1 - minor/major axis, from the second moments of the masks."""
-    moments = np.array([inertia_tensor_eigvals(patch.mask) for patch in patches]).reshape(-1, 2)
+    packed, n = PatchMasks.of(patches), len(patches)
+    pixel = np.flatnonzero(packed.masks)
+    owner = np.searchsorted(packed.starts, pixel, side="right") - 1
+    row, col = np.divmod(pixel - packed.starts[owner], packed.boxes[owner, 3])
+    count = np.bincount(owner, minlength=n)
+
+    def mean(values: NDArray[np.int64]) -> NDArray[np.float64]:
+        return np.asarray(np.bincount(owner, values, minlength=n) / count)
+
     # A pixel is a unit square, not a point: each axis carries its own variance of 1/12.
-    major, minor = (moments + 1 / 12).T
-    return np.asarray(1 - np.sqrt(minor / major))
+    rows, cols = (mean(one**2) - mean(one) ** 2 + 1 / 12 for one in (row, col))
+    both = mean(row * col) - mean(row) * mean(col)
+    middle, half = (rows + cols) / 2, np.hypot((rows - cols) / 2, both)
+    return np.asarray(1 - np.sqrt((middle - half) / (middle + half)))
 
 
 def _below(values: NDArray[np.float32], threshold: float) -> NDArray[np.float64]:
