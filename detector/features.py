@@ -116,11 +116,9 @@ FEATURES: tuple[Feature, ...] = (
     Feature("ndvi_after_std", "1", (0, 1), "Population standard deviation of the NDVI since the loss", _CHANGE),
     Feature("bare_share", "1", (0, 1), f"Share of the pixels whose NDVI since the loss is below {BARE_NDVI}", _CHANGE),
     Feature("low_share", "1", (0, 1), "Low among the clear observations since the loss: 1 without recovery", _CHANGE),
-    Feature("same_day_share", "1", (0, 1), "Share of the pixels first low on the patch's own first low date", _CHANGE),
     Feature("first_low_sin", "1", (-1, 1), "Sine of the first low date's angle in the year, 0 on 1 January", _CHANGE),
     Feature("first_low_cos", "1", (-1, 1), "Cosine of that angle, 1 on 1 January", _CHANGE),
-    Feature("n_clear_before_std", "observations", (0, None), "Its population standard deviation", _CHANGE),
-    Feature("n_clear_after_std", "observations", (0, None), "Its population standard deviation", _CHANGE),
+    Feature("n_clear_before_std", "observations", (0, None), "Spread over the pixels: standard deviation", _CHANGE),
     Feature(
         "straight_share",
         "1",
@@ -128,7 +126,6 @@ FEATURES: tuple[Feature, ...] = (
         f"Share of the outline's length in straight pieces of {STRAIGHT_M:.0f} m or more",
         _OUTLINE,
     ),
-    Feature("edge_density_m_ha", "m/ha", (0, None), "Perimeter over area", _OUTLINE),
     Feature(
         "edge_core_drop",
         "1",
@@ -233,9 +230,6 @@ def _temporal(patches: Sequence[Patch], pixels: ChangedPixels) -> dict[str, NDAr
     year = dates_of(first_low).astype("datetime64[Y]")
     new_year, next_year = (days_of(one.astype("datetime64[D]")) for one in (year, year + 1))
     angle = 2 * np.pi * (first_low - new_year) / (next_year - new_year)
-    of_patch = np.full(lows.size, np.nan)
-    for patch, day in zip(patches, first_low, strict=True):
-        of_patch[patch.pixels] = day
     n_after = pixels.n_clear_after.astype(np.float64)
     low_share = np.full(n_after.size, np.nan)
     np.divide(pixels.n_low, n_after, out=low_share, where=n_after > 0)
@@ -244,9 +238,7 @@ def _temporal(patches: Sequence[Patch], pixels: ChangedPixels) -> dict[str, NDAr
         "n_clear_before": groups.mean(pixels.n_clear_before.astype(np.float64)),
         "n_clear_after": groups.mean(n_after),
         "n_clear_before_std": groups.std(pixels.n_clear_before.astype(np.float64)),
-        "n_clear_after_std": groups.std(n_after),
         "low_share": groups.mean(low_share),
-        "same_day_share": groups.mean((lows == of_patch).astype(np.float64)),
         "first_low_sin": np.sin(angle),
         "first_low_cos": np.cos(angle),
         "dating_interval_days": first_low - last_intact,
@@ -280,7 +272,6 @@ def _shape(patches: Sequence[Patch], grid: Grid) -> dict[str, NDArray[np.float64
         "area_ha": np.array([patch.area_ha for patch in patches], np.float64),
         "perimeter_m": perimeter_m,
         "compactness": 4 * np.pi * outline_ha * 1e4 / perimeter_m**2,
-        "edge_density_m_ha": perimeter_m / outline_ha,
         "straight_share": straight_share(outline),
         "elongation": _elongation(patches),
         # Convex hull and smallest rectangle of a vector outline: exact, and a hundred times faster than of a

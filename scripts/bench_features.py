@@ -35,7 +35,7 @@ def bench_features(params: BenchParams) -> Iterator[Figure]:
     grid = Grid(CRS.from_epsg(32631), Affine(10, 0, 499_980, 0, -10, 5_000_000), size)
     state = _state(n_patches, size, rng)
     pixels = _changed(state, rng)
-    archive = simulated_archive(params, params.size_px)
+    archive = simulated_archive(params, params.size_px - params.size_px % 2)
     with tempfile.TemporaryDirectory(dir=params.work) as folder, rasterio.Env(**GDAL_OPTIONS):
         path = _written(Path(folder) / "state.tif", state, grid)
         patches = find_patches(pixels, grid, PatchParams())
@@ -61,7 +61,8 @@ def bench_features(params: BenchParams) -> Iterator[Figure]:
 def _state(n_patches: int, size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.uint8]:
     """A state map with ellipses of 0.3 to 20 ha, on forest, open ground and unseen ground in blocks."""
     coarse = rng.choice([PixelState.NOT_FOREST, PixelState.INTACT, PixelState.UNOBSERVED], (size[0] // 30 + 1,) * 2)
-    state = np.kron(coarse.astype(np.uint8), np.ones((30, 30), np.uint8))[: size[0], : size[1]].copy()
+    blocks = coarse.astype(np.uint8).repeat(30, axis=0).repeat(30, axis=1)
+    state: NDArray[np.uint8] = np.ascontiguousarray(blocks[: size[0], : size[1]])
     for _ in range(n_patches):
         # Semi-axes in pixels; areas spread evenly over their logarithm.
         long = np.sqrt(np.exp(rng.uniform(np.log(30), np.log(2_000))) / np.pi) * 1.4

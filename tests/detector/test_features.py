@@ -113,18 +113,15 @@ def test_known_square() -> None:
         "ndvi_after_std": np.std(after),
         "bare_share": 0,
         "low_share": 0.75,
-        "same_day_share": 1,
         "first_low_sin": math.sin(2 * math.pi * 159 / 365),
         "first_low_cos": math.cos(2 * math.pi * 159 / 365),
         "n_clear_before_std": 0,
-        "n_clear_after_std": 0,
         "straight_share": 1,
         "edge_core_drop": drop_at(drop, edge=True) - drop_at(drop, edge=False),
     }
     perimeter_m = row.pop("perimeter_m")
     # Equal area is not equal length, but nearly so in a few hundred kilometres of the projection's centre.
     assert perimeter_m == pytest.approx(400, rel=0.01)
-    assert row.pop("edge_density_m_ha") == pytest.approx(perimeter_m, rel=0.01)
     assert row == pytest.approx(expected, abs=1e-3)
 
 
@@ -162,13 +159,10 @@ def test_straight_share_counts_the_long_pieces_of_shells_and_holes() -> None:
     assert straight_share(np.empty(0, object)).size == 0
 
 
-def test_recovery_and_suddenness() -> None:
-    low = np.full((2, 5), FIRST_LOW)
-    low[0, 0] += 10
-    pixels = changed(np.ones((2, 5), bool), first_low=low, n_low=2, n_clear_after=5, ndvi_after=[[0.29], [0.31]])
+def test_recovering_and_bare_pixels() -> None:
+    pixels = changed(np.ones((2, 5), bool), n_low=2, n_clear_after=5, ndvi_after=[[0.29], [0.31]])
     row = features_of(pixels).iloc[0]
     assert row["low_share"] == pytest.approx(0.4)
-    assert row["same_day_share"] == pytest.approx(0.9)
     assert row["bare_share"] == pytest.approx(0.5)
     assert np.isnan(features_of(changed(blob(3), n_clear_after=0))["low_share"]).all()
 
