@@ -421,3 +421,23 @@ def _near(apart: NDArray[np.int32], r: int, c: int, reach_px: int, width: int) -
         if along * along + apart[r, j] * apart[r, j] <= reach_px * reach_px:
             return True
     return False
+
+
+@njit(cache=True, nogil=True)
+def group_means(values: NDArray[np.float64], index: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Mean of the known values of each group: float64 (groups,), NaN where a group has none.
+
+    Group i has the values at ``index[stops[i - 1] : stops[i]]``; they are added in this order.
+    """
+    means = np.empty(stops.size)
+    start = 0
+    for i in range(stops.size):
+        total, count = 0.0, 0
+        for j in range(start, stops[i]):
+            value = values[index[j]]
+            if not np.isnan(value):
+                total += value
+                count += 1
+        means[i] = total / count if count else np.nan
+        start = stops[i]
+    return means
