@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import shapely
 from numpy.typing import NDArray
-from skimage.measure import inertia_tensor_eigvals
 
 from detector.cause.evidence import Evidence
 from detector.outlines import measure, to_wgs84
 from detector.patches import Patch
 from detector.pixel_groups import PixelGroups, date_patches, dates_of, days_of
+from detector.surroundings import RING_M, PatchMasks, Rings, edges_of, look_around
 from tiles.change import ChangedPixels, PixelState
 from tiles.grid import Grid
 
@@ -45,14 +46,18 @@ class Feature:
 
 
 _CHANGE = "change map"
+_RING = f"state map within {RING_M:.0f} m around the patch"
 _INFRARED = "B8A, B11, B12 around the patch"
-_STATE = "states around the patch"
-_STRAIGHT_M = 60.0
-"""Three pixels of 20 m: what is shorter follows from the pixels' stairs."""
-_NEAR_M = 100.0
-"""Distance within which patches may be one alert (`detector.params.TrackParams`)."""
 _MASK = "patch mask, holes filled"
 _OUTLINE = "simplified outline"
+
+BARE_NDVI = 0.3
+"""NDVI below which ground counts as bare: above bare soil's 0.2 (Sobrino et al. 2004, doi:10.1016/j.rse.2004.02.003),
+since slash and first grasses cover a felled plot within weeks."""
+
+STRAIGHT_M = 60.0
+"""Length from which a piece of outline counts as straight: six pixels, what the steps of a slanted or a curved edge do
+not reach after the outline was simplified."""
 
 #: The feature table's columns, in order. "Pixels" are the patch's changed pixels, not the holes filled in.
 FEATURES: tuple[Feature, ...] = (
@@ -60,25 +65,9 @@ FEATURES: tuple[Feature, ...] = (
     Feature("ndvi_drop_max", "1", (0, 2), "Largest NDVI lost by a pixel", _CHANGE),
     Feature("ndvi_drop_std", "1", (0, 1), "Population standard deviation of the NDVI lost", _CHANGE),
     Feature("ndvi_before_mean", "1", (-1, 1), "Mean NDVI expected of the intact forest", _CHANGE),
-    Feature("ndvi_before_std", "1", (0, 1), "Population standard deviation of it", _CHANGE),
     Feature("ndvi_after_mean", "1", (-1, 1), "Mean NDVI since the loss", _CHANGE),
-    Feature("ndvi_after_std", "1", (0, 1), "Population standard deviation of it", _CHANGE),
-    Feature(
-        "edge_drop_ratio",
-        "1",
-        (0, None),
-        "Mean NDVI lost by pixels beside one outside the patch, over that of the others; unknown without others",
-        _CHANGE,
-    ),
     Feature("seed_share", "1", (0, 1), "Share of the pixels that lost the seed's drop or more", _CHANGE),
     Feature("n_low_mean", "observations", (0, None), "Mean number of low observations since the loss", _CHANGE),
-    Feature(
-        "low_share",
-        "1",
-        (0, 1),
-        "Share of the clear observations since the loss that are low",
-        _CHANGE,
-    ),
     Feature(
         "n_clear_before",
         "observations",
@@ -91,13 +80,6 @@ FEATURES: tuple[Feature, ...] = (
         "observations",
         (0, None),
         "Mean number of clear observations since the loss",
-        _CHANGE,
-    ),
-    Feature(
-        "n_clear_after_std",
-        "observations",
-        (0, None),
-        "Population standard deviation of the number of clear observations since the loss",
         _CHANGE,
     ),
     Feature(
@@ -127,19 +109,36 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature("rectangularity", "1", (0, 1), "Area over that of the smallest rotated rectangle around", _OUTLINE),
     Feature("solidity", "1", (0, 1), "Area over that of the convex hull", _OUTLINE),
+    Feature("n_holes", "holes", (0, None), "Holes before they were filled", "patch mask"),
+    Feature("filled_share", "1", (0, 1), "Share of the area that is no changed pixel but a hole filled", _MASK),
+    Feature("confirmed_share", "1", (0, 1), "Share of the pixels that are confirmed", _CHANGE),
+    Feature("ndvi_before_std", "1", (0, 1), "Population standard deviation of the NDVI before", _CHANGE),
+    Feature("ndvi_after_std", "1", (0, 1), "Population standard deviation of the NDVI since the loss", _CHANGE),
+    Feature("bare_share", "1", (0, 1), f"Share of the pixels whose NDVI since the loss is below {BARE_NDVI}", _CHANGE),
+    Feature("low_share", "1", (0, 1), "Low among the clear observations since the loss: 1 without recovery", _CHANGE),
+    Feature("first_low_sin", "1", (-1, 1), "Sine of the first low date's angle in the year, 0 on 1 January", _CHANGE),
+    Feature("first_low_cos", "1", (-1, 1), "Cosine of that angle, 1 on 1 January", _CHANGE),
+    Feature("n_clear_before_std", "observations", (0, None), "Spread over the pixels: standard deviation", _CHANGE),
     Feature(
         "straight_share",
         "1",
         (0, 1),
-        "Share of the outline that runs straight for 60 m or more: edges of parcels and strips do",
+        f"Share of the outline's length in straight pieces of {STRAIGHT_M:.0f} m or more",
         _OUTLINE,
     ),
-    Feature("n_holes", "holes", (0, None), "Holes before they were filled", "patch mask"),
-    Feature("filled_share", "1", (0, 1), "Share of the area that is no changed pixel but a hole filled", _MASK),
-    Feature("confirmed_share", "1", (0, 1), "Share of the pixels that are confirmed", _CHANGE),
     Feature(
-        "near_loss_ha", "ha", (0, None), "Hectares of the scan's other patches within 100 m", "pixel-edge polygons"
+        "edge_core_drop",
+        "1",
+        (-2, 2),
+        "Mean NDVI lost by the edge's pixels less the others'; unknown of a patch that is all edge",
+        _CHANGE,
     ),
+    Feature("ring_intact_share", "1", (0, 1), "Share of the ring that is intact forest", _RING),
+    Feature("ring_not_forest_share", "1", (0, 1), "Share of the ring that is no watched forest", _RING),
+    Feature("ring_changed_share", "1", (0, 1), "Share of the ring that changed as well", _RING),
+    Feature("ring_unobserved_share", "1", (0, 1), "Share of the ring that was not observed in the month", _RING),
+    Feature("n_neighbours", "patches", (0, None), "Other patches of the scan that the ring touches", _RING),
+    Feature("neighbours_ha", "ha", (0, None), "Their area, whole", _RING),
     Feature("nir_after", "1", (None, None), "Reflectance of B8A after the loss", _INFRARED),
     Feature("swir16_after", "1", (None, None), "Reflectance of B11 after the loss", _INFRARED),
     Feature("swir22_after", "1", (None, None), "Reflectance of B12 after the loss", _INFRARED),
@@ -150,7 +149,6 @@ FEATURES: tuple[Feature, ...] = (
     Feature("nbr_after", "1", (None, None), "NBR (B8A, B12) after the loss", _INFRARED),
     Feature("nbr_change", "1", (None, None), "NBR after less before, beside the intact forest around", _INFRARED),
     Feature("ndmi_drift", "1", (None, None), "NDMI's change in the year before the loss, beside the forest", _INFRARED),
-    Feature("ring_forest_share", "1", (0, 1), "Share of the ground 40 to 160 m around that is forest", _STATE),
     Feature("ndmi_apart_earlier", "1", (None, None), "NDMI less the forest's, a year before the loss", _INFRARED),
 )
 
@@ -166,11 +164,16 @@ SHAPE_FEATURES = (
 )
 """Columns that tell of a patch's outline, not of what it shows."""
 
-INFRARED_FEATURES = tuple(feature.name for feature in FEATURES if feature.source in (_INFRARED, _STATE))
+INFRARED_FEATURES = tuple(feature.name for feature in FEATURES if feature.source == _INFRARED)
 """Columns that `with_evidence` fills in."""
 
+RING_FEATURES = tuple(feature.name for feature in FEATURES if feature.source == _RING)
+"""Columns that need the state map."""
 
-def patch_features(patches: Sequence[Patch], pixels: ChangedPixels, grid: Grid) -> pd.DataFrame:
+
+def patch_features(
+    patches: Sequence[Patch], pixels: ChangedPixels, grid: Grid, state: Path | None = None
+) -> pd.DataFrame:
     """Measure the patches of one tile.
 
     Parameters
@@ -181,15 +184,18 @@ def patch_features(patches: Sequence[Patch], pixels: ChangedPixels, grid: Grid) 
         The tile's changed pixels.
     grid
         The tile's grid.
+    state
+        The tile's state map; without it what lies around the patches is unknown.
 
     Returns
     -------
     features
         One row a patch, in their order; the columns of `FEATURES`, float64, NaN where unknown.
     """
-    columns = _spectral(patches, pixels, grid) | _temporal(patches, pixels) | _shape(patches, grid)
-    columns["near_loss_ha"] = _near_loss_ha(patches)
-    columns |= dict.fromkeys(INFRARED_FEATURES, np.full(len(patches), np.nan))
+    columns = _spectral(patches, pixels) | _temporal(patches, pixels) | _shape(patches, grid)
+    columns |= dict.fromkeys(RING_FEATURES + INFRARED_FEATURES, np.full(len(patches), np.nan))
+    if state is not None:
+        columns |= _around(look_around(patches, grid, state))
     return pd.DataFrame({feature.name: columns[feature.name] for feature in FEATURES}, dtype=np.float64)
 
 
@@ -207,9 +213,10 @@ def with_evidence(features: pd.DataFrame, evidence: Sequence[Evidence]) -> pd.Da
     return features.assign(**{name: np.array(values, np.float64) for name, values in seen.items()})
 
 
-def _spectral(patches: Sequence[Patch], pixels: ChangedPixels, grid: Grid) -> dict[str, NDArray[np.float64]]:
+def _spectral(patches: Sequence[Patch], pixels: ChangedPixels) -> dict[str, NDArray[np.float64]]:
     groups = PixelGroups([patch.pixels for patch in patches])
     drop = pixels.ndvi_drop.astype(np.float64)
+    edge = edges_of(patches, pixels)
     n_seeds = np.array([patch.n_seeds for patch in patches], np.float64)
     n_pixels = np.array([patch.pixels.size for patch in patches], np.float64)
     return {
@@ -217,60 +224,51 @@ def _spectral(patches: Sequence[Patch], pixels: ChangedPixels, grid: Grid) -> di
         "ndvi_drop_max": groups.max(drop),
         "ndvi_drop_std": groups.std(drop),
         "ndvi_before_mean": groups.mean(pixels.ndvi_before.astype(np.float64)),
-        "ndvi_before_std": groups.std(pixels.ndvi_before.astype(np.float64)),
         "ndvi_after_mean": groups.mean(pixels.ndvi_after.astype(np.float64)),
+        "ndvi_before_std": groups.std(pixels.ndvi_before.astype(np.float64)),
         "ndvi_after_std": groups.std(pixels.ndvi_after.astype(np.float64)),
-        "edge_drop_ratio": _edge_drop_ratio(patches, pixels, groups, grid.shape[1]),
+        "bare_share": groups.mean(_below(pixels.ndvi_after, BARE_NDVI)),
+        "edge_core_drop": groups.mean(np.where(edge, drop, np.nan)) - groups.mean(np.where(edge, np.nan, drop)),
         "seed_share": n_seeds / n_pixels,
         "confirmed_share": groups.mean((pixels.state == PixelState.CONFIRMED).astype(np.float64)),
     }
-
-
-def _edge_drop_ratio(
-    patches: Sequence[Patch], pixels: ChangedPixels, groups: PixelGroups, columns: int
-) -> NDArray[np.float64]:
-    """Mean drop of the pixels that have a neighbour (of four) outside their patch, over that of the others."""
-    owner = np.full(pixels.row.size, -1, np.int64)
-    for number, patch in enumerate(patches):
-        owner[patch.pixels] = number
-    key = pixels.row.astype(np.int64) * columns + pixels.col  # increasing: rows, then columns
-    inner = owner >= 0
-    for step, beyond in ((-columns, None), (columns, None), (-1, 0), (1, columns - 1)):
-        place = np.searchsorted(key, key + step)
-        place[place == key.size] = 0
-        there = (key[place] == key + step) & (owner[place] == owner) if key.size else np.zeros(0, bool)
-        if beyond is not None:
-            there &= pixels.col != beyond
-        inner &= there
-    drop = pixels.ndvi_drop.astype(np.float64)
-    edge, core = (groups.mean(np.where(among, drop, np.nan)) for among in (~inner, inner))
-    return np.asarray(np.divide(edge, core, out=np.full(edge.shape, np.nan), where=core > 0))
-
-
-def _near_loss_ha(patches: Sequence[Patch]) -> NDArray[np.float64]:
-    """Hectares of the other patches that are near each."""
-    exact = np.empty(len(patches), object)
-    exact[:] = [patch.exact for patch in patches]
-    area_ha = np.array([patch.area_ha for patch in patches], np.float64)
-    one, other = shapely.STRtree(exact).query(exact, predicate="dwithin", distance=_NEAR_M)
-    apart = one != other
-    return np.bincount(one[apart], area_ha[other[apart]], minlength=len(patches)).astype(np.float64)
 
 
 def _temporal(patches: Sequence[Patch], pixels: ChangedPixels) -> dict[str, NDArray[np.float64]]:
     groups = PixelGroups([patch.pixels for patch in patches])
     last_intact, first_low = (days_of(dates) for dates in date_patches(patches, pixels))
     lows = days_of(pixels.first_low)
-    new_year = days_of(dates_of(first_low).astype("datetime64[Y]").astype("datetime64[D]"))
+    year = dates_of(first_low).astype("datetime64[Y]")
+    new_year, next_year = (days_of(one.astype("datetime64[D]")) for one in (year, year + 1))
+    angle = 2 * np.pi * (first_low - new_year) / (next_year - new_year)
+    n_after = pixels.n_clear_after.astype(np.float64)
+    low_share = np.full(n_after.size, np.nan)
+    np.divide(pixels.n_low, n_after, out=low_share, where=n_after > 0)
     return {
         "n_low_mean": groups.mean(pixels.n_low.astype(np.float64)),
-        "low_share": groups.mean(np.minimum(pixels.n_low / np.maximum(pixels.n_clear_after, 1), 1.0)),
-        "n_clear_after_std": groups.std(pixels.n_clear_after.astype(np.float64)),
         "n_clear_before": groups.mean(pixels.n_clear_before.astype(np.float64)),
-        "n_clear_after": groups.mean(pixels.n_clear_after.astype(np.float64)),
+        "n_clear_after": groups.mean(n_after),
+        "n_clear_before_std": groups.std(pixels.n_clear_before.astype(np.float64)),
+        "low_share": groups.mean(low_share),
+        "first_low_sin": np.sin(angle),
+        "first_low_cos": np.cos(angle),
         "dating_interval_days": first_low - last_intact,
         "first_low_spread_days": groups.quantile(lows, 0.9) - groups.quantile(lows, 0.1),
         "first_low_doy": first_low - new_year + 1,
+    }
+
+
+def _around(rings: Rings) -> dict[str, NDArray[np.float64]]:
+    known = rings.counts.sum(axis=1)
+    share = np.full(rings.counts.shape, np.nan)
+    np.divide(rings.counts, known[:, np.newaxis], out=share, where=known[:, np.newaxis] > 0)
+    return {
+        "ring_intact_share": share[:, PixelState.INTACT],
+        "ring_not_forest_share": share[:, PixelState.NOT_FOREST],
+        "ring_changed_share": share[:, PixelState.PROVISIONAL] + share[:, PixelState.CONFIRMED],
+        "ring_unobserved_share": share[:, PixelState.UNOBSERVED],
+        "n_neighbours": rings.n_others.astype(np.float64),
+        "neighbours_ha": rings.others_ha,
     }
 
 
@@ -285,34 +283,61 @@ def _shape(patches: Sequence[Patch], grid: Grid) -> dict[str, NDArray[np.float64
         "area_ha": np.array([patch.area_ha for patch in patches], np.float64),
         "perimeter_m": perimeter_m,
         "compactness": 4 * np.pi * outline_ha * 1e4 / perimeter_m**2,
+        "straight_share": straight_share(outline),
         "elongation": _elongation(patches),
         # Convex hull and smallest rectangle of a vector outline: exact, and a hundred times faster than of a
         # mask.
         "rectangularity": area / shapely.area(shapely.oriented_envelope(outline)),
         "solidity": area / shapely.area(shapely.convex_hull(outline)),
-        "straight_share": _straight_share(outline),
         "n_holes": np.array([patch.n_holes for patch in patches], np.float64),
         "filled_share": 1 - n_pixels / ground_px,
     }
 
 
-def _straight_share(outline: NDArray[np.object_]) -> NDArray[np.float64]:
-    """Share of each outline's length that is in long segments."""
-    parts, part_of = shapely.get_parts(outline, return_index=True)
-    rings, ring_of = shapely.get_rings(parts, return_index=True)
-    points, of = shapely.get_coordinates(rings, return_index=True)
-    length = np.hypot(*np.diff(points, axis=0).T)
-    within = of[1:] == of[:-1]  # from one ring to the next there is no segment
-    patch = part_of[ring_of[of[1:]]][within]
-    length = length[within]
-    total = np.bincount(patch, length, minlength=len(outline))
-    straight = np.bincount(patch, np.where(length >= _STRAIGHT_M, length, 0.0), minlength=len(outline))
-    return np.asarray(np.divide(straight, total, out=np.full(len(outline), np.nan), where=total > 0))
-
-
 def _elongation(patches: Sequence[Patch]) -> NDArray[np.float64]:
     """1 - minor/major axis, from the second moments of the masks."""
-    moments = np.array([inertia_tensor_eigvals(patch.mask) for patch in patches]).reshape(-1, 2)
+    packed, n = PatchMasks.of(patches), len(patches)
+    pixel = np.flatnonzero(packed.masks)
+    owner = np.searchsorted(packed.starts, pixel, side="right") - 1
+    row, col = np.divmod(pixel - packed.starts[owner], packed.boxes[owner, 3])
+    count = np.bincount(owner, minlength=n)
+
+    def mean(values: NDArray[np.int64]) -> NDArray[np.float64]:
+        return np.asarray(np.bincount(owner, values, minlength=n) / count)
+
     # A pixel is a unit square, not a point: each axis carries its own variance of 1/12.
-    major, minor = (moments + 1 / 12).T
-    return np.asarray(1 - np.sqrt(minor / major))
+    rows, cols = (mean(one**2) - mean(one) ** 2 + 1 / 12 for one in (row, col))
+    both = mean(row * col) - mean(row) * mean(col)
+    middle, half = (rows + cols) / 2, np.hypot((rows - cols) / 2, both)
+    return np.asarray(1 - np.sqrt((middle - half) / (middle + half)))
+
+
+def _below(values: NDArray[np.float32], threshold: float) -> NDArray[np.float64]:
+    """1 below the threshold, 0 from it on, NaN where unknown."""
+    return np.where(np.isnan(values), np.nan, (values < threshold).astype(np.float64))
+
+
+def straight_share(outline: NDArray[np.object_], at_least_m: float = STRAIGHT_M) -> NDArray[np.float64]:
+    """Share of the length of outlines that lies in long straight pieces: parcels have them, fire and storms do not.
+
+    Parameters
+    ----------
+    outline
+        Polygons or MultiPolygons (n,), simplified, in metres.
+    at_least_m
+        From which length on a piece counts.
+
+    Returns
+    -------
+    share
+        float64 (n,), 0 to 1.
+    """
+    parts, of_part = shapely.get_parts(outline, return_index=True)
+    rings, of_ring = shapely.get_rings(parts, return_index=True)
+    corners, ring = shapely.get_coordinates(rings, return_index=True)
+    length_m = np.hypot(*np.diff(corners, axis=0).T)
+    inside = ring[1:] == ring[:-1]
+    length_m, owner = length_m[inside], of_part[of_ring[ring[1:][inside]]]
+    long = np.where(length_m >= at_least_m, length_m, 0.0)
+    total_m = np.bincount(owner, length_m, minlength=outline.size)
+    return np.asarray(np.bincount(owner, long, minlength=outline.size) / total_m)

@@ -278,3 +278,166 @@ def label_pairs(n: int, one: NDArray[np.int64], other: NDArray[np.int64]) -> NDA
     for i in range(one.size):
         _join(parent, one[i], other[i])
     return _numbered(parent)
+
+
+@njit(cache=True, nogil=True)
+def edge_pixels(
+    row: NDArray[np.int64],
+    col: NDArray[np.int64],
+    patch: NDArray[np.int64],
+    masks: NDArray[np.bool_],
+    starts: NDArray[np.int64],
+    boxes: NDArray[np.int64],
+) -> NDArray[np.bool_]:
+    """Find the pixels of patches that have another ground by one of their four edges.
+
+    Parameters
+    ----------
+    row, col, patch
+        int64 (n,). Pixels on the grid, each inside the mask of its patch.
+    masks
+        bool (m,). The masks of the patches' bounding boxes, row-major, one after the other.
+    starts
+        int64 (k,). Where each patch's mask begins.
+    boxes
+        int64 (k, 4). Upper row, left column, height and width of each.
+
+    Returns
+    -------
+    edge
+        bool (n,).
+    """
+    edge = np.empty(row.size, np.bool_)
+    for i in range(row.size):
+        top, left, height, width = boxes[patch[i]]
+        r = row[i] - top
+        c = col[i] - left
+        at = starts[patch[i]] + r * width + c
+        edge[i] = (
+            r == 0
+            or c == 0
+            or r == height - 1
+            or c == width - 1
+            or not (masks[at - 1] and masks[at + 1] and masks[at - width] and masks[at + width])
+        )
+    return edge
+
+
+@njit(cache=True, nogil=True)
+def count_rings(
+    state: NDArray[np.uint8],
+    label: NDArray[np.int32],
+    first_row: int,
+    wanted: NDArray[np.int64],
+    masks: NDArray[np.bool_],
+    starts: NDArray[np.int64],
+    boxes: NDArray[np.int64],
+    area_ha: NDArray[np.float64],
+    reach_px: int,
+    n_states: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Count what lies in a ring around patches.
+
+    The ring holds the pixels of the raster whose centre is within `reach_px` of the centre of a pixel of the patch,
+    but not those of the patch. The distance along a column to the patch is found first, so that each pixel costs the
+    width of the ring, not its area (Meijster, Roerdink, Hesselink 2000, A general algorithm for computing distance
+    transforms in linear time).
+
+    Parameters
+    ----------
+    state
+        uint8 (rows, cols). Below `n_states`.
+    label
+        int32 (rows, cols). Patch on which a pixel lies, -1 on none.
+    first_row
+        Row of the grid where both begin.
+    wanted
+        int64 (n,). Patches whose rings are counted; their rings lie inside the rows given, or beyond the grid.
+    masks, starts, boxes
+        As of `edge_pixels`.
+    area_ha
+        float64 (k,). Of all patches.
+    reach_px, n_states
+        How far the ring reaches; how many states there are.
+
+    Returns
+    -------
+    counts
+        int64 (n, n_states). Pixels of the ring by state.
+    n_others, others_ha
+        (n,). Other patches that the ring touches, and the sum of their areas.
+    """
+    n_rows, n_cols = state.shape
+    counts = np.zeros((wanted.size, n_states), np.int64)
+    n_others = np.zeros(wanted.size, np.int64)
+    others_ha = np.zeros(wanted.size)
+    met = np.full(area_ha.size, -1, np.int64)
+    for k in range(wanted.size):
+        one = wanted[k]
+        top, left, height, width = boxes[one]
+        apart = _apart_in_columns(masks[starts[one] : starts[one] + height * width], height, width, reach_px)
+        for r in range(height + 2 * reach_px):
+            y = top - reach_px + r - first_row
+            if y < 0 or y >= n_rows:
+                continue
+            for c in range(max(0, reach_px - left), min(width + 2 * reach_px, n_cols - left + reach_px)):
+                if not _near(apart, r, c, reach_px, width):
+                    continue
+                x = left - reach_px + c
+                other = label[y, x]
+                if other == one:
+                    continue
+                counts[k, state[y, x]] += 1
+                if other >= 0 and met[other] != k:
+                    met[other] = k
+                    n_others[k] += 1
+                    others_ha[k] += area_ha[other]
+    return counts, n_others, others_ha
+
+
+@njit(cache=True, nogil=True)
+def _apart_in_columns(mask: NDArray[np.bool_], height: int, width: int, reach_px: int) -> NDArray[np.int32]:
+    """Distance along each column of a mask to its nearest pixel, reach_px + 1 at the most; with a margin of rows."""
+    rows = height + 2 * reach_px
+    apart = np.full((rows, width), reach_px + 1, np.int32)
+    for r in range(height):
+        for c in range(width):
+            if mask[r * width + c]:
+                apart[r + reach_px, c] = 0
+    for r in range(1, rows):
+        for c in range(width):
+            apart[r, c] = min(apart[r, c], apart[r - 1, c] + 1)
+    for r in range(rows - 2, -1, -1):
+        for c in range(width):
+            apart[r, c] = min(apart[r, c], apart[r + 1, c] + 1)
+    return apart
+
+
+@njit(cache=True, nogil=True)
+def _near(apart: NDArray[np.int32], r: int, c: int, reach_px: int, width: int) -> bool:
+    """Whether a pixel, with a margin of reach_px columns to the left, is within reach of the mask."""
+    for j in range(max(0, c - 2 * reach_px), min(width, c + 1)):
+        along = j + reach_px - c
+        if along * along + apart[r, j] * apart[r, j] <= reach_px * reach_px:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def group_means(values: NDArray[np.float64], index: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Mean of the known values of each group: float64 (groups,), NaN where a group has none.
+
+    Group i has the values at ``index[stops[i - 1] : stops[i]]``; they are added in this order.
+    """
+    means = np.empty(stops.size)
+    start = 0
+    for i in range(stops.size):
+        total, count = 0.0, 0
+        for j in range(start, stops[i]):
+            value = values[index[j]]
+            if not np.isnan(value):
+                total += value
+                count += 1
+        means[i] = total / count if count else np.nan
+        start = stops[i]
+    return means

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.kernels import group_means
 from detector.patches import Patch
 from tiles.change import ChangedPixels
 
@@ -30,7 +31,8 @@ class PixelGroups:
         self._index = np.concatenate(groups) if groups else np.empty(0, np.int64)
         lengths = np.array([group.size for group in groups], np.int64)
         self._group = np.repeat(np.arange(self._size), lengths)
-        self._starts = np.cumsum(lengths) - lengths
+        self._stops = np.cumsum(lengths)
+        self._starts = self._stops - lengths
 
     def _known(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         grouped = values[self._index].astype(np.float64)
@@ -38,12 +40,7 @@ class PixelGroups:
 
     def mean(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Mean of each patch."""
-        grouped, known = self._known(values)
-        total = np.bincount(self._group[known], grouped[known], minlength=self._size)
-        count = np.bincount(self._group[known], minlength=self._size)
-        mean = np.full(self._size, np.nan)
-        np.divide(total, count, out=mean, where=count > 0)
-        return mean
+        return group_means(values.astype(np.float64), self._index, self._stops)
 
     def std(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Population standard deviation of each patch (zero for one pixel)."""

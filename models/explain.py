@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from detector.features import SHAPE_FEATURES
+from detector.features import RING_FEATURES, SHAPE_FEATURES
 from models.classifier import TrainedModel
 from tiles.errors import ModelError
 
@@ -58,7 +58,8 @@ CLEARCUT_GROUPS: Final[tuple[Group, ...]] = (
             "ndvi_before_std",
             "ndvi_after_mean",
             "ndvi_after_std",
-            "edge_drop_ratio",
+            "bare_share",
+            "edge_core_drop",
         ),
         ("la végétation (NDVI) a disparu comme après une coupe", "vegetation (NDVI) was lost as by a felling"),
         (
@@ -93,21 +94,21 @@ CLEARCUT_GROUPS: Final[tuple[Group, ...]] = (
     ),
     Group(
         "timing",
-        ("first_low_spread_days", "dating_interval_days", "first_low_doy"),
+        ("first_low_spread_days", "dating_interval_days", "first_low_doy", "first_low_sin", "first_low_cos"),
         ("la saison et la rapidité sont celles d'une coupe", "season and suddenness are those of a felling"),
         ("la saison ou la lenteur ne sont pas celles d'une coupe", "season or slowness are not those of a felling"),
         ("la rapidité n'est pas connue", "how sudden it was is not known"),
     ),
     Group(
         "observations",
-        ("n_low_mean", "low_share", "n_clear_after", "n_clear_after_std", "n_clear_before", "confirmed_share"),
+        ("n_low_mean", "low_share", "n_clear_after", "n_clear_before", "n_clear_before_std", "confirmed_share"),
         ("plusieurs images nettes la confirment", "several clear images confirm it"),
         ("peu d'images nettes la confirment", "few clear images confirm it"),
         ("le nombre d'images nettes n'est pas connu", "the number of clear images is not known"),
     ),
     Group(
         "around",
-        ("ring_forest_share", "near_loss_ha"),
+        RING_FEATURES,
         ("elle est entourée comme une coupe l'est", "its surroundings are those of a felling"),
         ("ce qui l'entoure n'est pas ce qui entoure une coupe", "its surroundings are not those of a felling"),
         ("ce qui l'entoure n'est pas connu", "its surroundings are not known"),

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from detector.features import SHAPE_FEATURES
+from detector.features import RING_FEATURES, SHAPE_FEATURES
 from models.card import Calibration, CalibrationKind, ModelCard, ModelName, Score, TrainingData, sha256_of
 from models.classifier import CLEARCUT_UNITS, TrainedModel, calibrated
 from models.dataset import TrainingTable, place_folds
@@ -61,7 +61,8 @@ class TrainParams:
         Share of each other cause that may be called a clear-cut, likewise.
     left_out
         Features that the trees may not ask for. Of shape by default: simulated clear-cuts are rectangles, real French
-        ones are not (ADR 18), and trees that learn shapes from the simulation reject real fellings.
+        ones are not (ADR 18), and trees that learn shapes from the simulation reject real fellings. And of what lies
+        around: simulated events lie close to each other, in forest without an end.
     """
 
     folds: int = 5
@@ -77,7 +78,7 @@ class TrainParams:
     source_weights: Mapping[str, float] = field(default_factory=dict)
     users_accuracy: float | None = 0.95
     called_share: float = 0.10
-    left_out: tuple[str, ...] = SHAPE_FEATURES
+    left_out: tuple[str, ...] = SHAPE_FEATURES + RING_FEATURES
 
     @property
     def features(self) -> tuple[str, ...]:

@@ -338,7 +338,7 @@ def _after(tile: Tile, folder: Path) -> Iterator[Figure]:
         pixels = read_changed_pixels(files)
         params = PatchParams()
         patches = find_patches(pixels, plan.grid, params)
-        features = patch_features(patches, pixels, plan.grid)
+        features = patch_features(patches, pixels, plan.grid, files.state)
         scenes = tuple((scene.day, scene.id) for scene in plan.monitored)
         context = ScanContext("SIMULATED", _MONTH.last_day, scenes)
         return len(build_alerts(patches, features, pixels, plan.grid, context, params))

@@ -7,12 +7,13 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from skimage.measure import label, regionprops
 
-from detector.features import FEATURES, INFRARED_FEATURES, patch_features
+from detector.features import FEATURES, INFRARED_FEATURES, RING_FEATURES, patch_features, straight_share
 from detector.params import PatchParams
 from detector.patches import find_patches
 from detector.pixel_groups import PixelGroups, date_patches
@@ -31,13 +32,9 @@ def features_of(pixels: ChangedPixels, grid: Grid = LAEA, params: PatchParams = 
     return patch_features(find_patches(pixels, grid, params), pixels, grid)
 
 
-EDGE = np.ones((10, 10), bool)
-EDGE[1:-1, 1:-1] = False
-
-
 def imagery_of(pixels: ChangedPixels, grid: Grid = LAEA) -> pd.DataFrame:
-    """Features without those of the infrared, which is read later."""
-    return features_of(pixels, grid).drop(columns=list(INFRARED_FEATURES))
+    """Features without those of the infrared, which is read later, and of the state map."""
+    return features_of(pixels, grid).drop(columns=[*INFRARED_FEATURES, *RING_FEATURES])
 
 
 def largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -71,12 +68,18 @@ def test_values_lie_in_their_ranges(seed: int) -> None:
     pixels = changed(mask, drop=rng.uniform(0.12, 1, mask.shape), state=state, first_low=low)
     table = imagery_of(pixels, UTM)
     assert len(table)
-    # A patch without a pixel inside has no core that its edge could be held beside.
-    assert not table.drop(columns="edge_drop_ratio").isna().any(axis=None), table.columns[table.isna().any()]
+    # A patch that is all edge has no core.
+    assert not table.drop(columns="edge_core_drop").isna().any(axis=None)
     for feature in (feature for feature in FEATURES if feature.name in table):
         low_bound, high_bound = feature.range
         assert low_bound is None or table[feature.name].min() >= low_bound - 1e-9, feature.name
         assert high_bound is None or table[feature.name].max() <= high_bound + 1e-9, feature.name
+
+
+def drop_at(drop: NDArray[np.float64], *, edge: bool) -> float:
+    """Mean drop of a rectangle's edge or core."""
+    core = np.pad(np.ones(np.subtract(drop.shape, 2), bool), 1)
+    return float(drop[core != edge].mean())
 
 
 def test_known_square() -> None:
@@ -90,18 +93,11 @@ def test_known_square() -> None:
         "ndvi_drop_max": 0.45,
         "ndvi_drop_std": np.std(drop),
         "ndvi_before_mean": 0.8,
-        "ndvi_before_std": 0,
         "ndvi_after_mean": 0.53,
-        "ndvi_after_std": np.std(after),
-        "edge_drop_ratio": np.mean(drop[EDGE]) / np.mean(drop[1:-1, 1:-1]),
         "seed_share": 0.4,
         "n_low_mean": 3,
         "n_clear_before": 12,
         "n_clear_after": 4,
-        "n_clear_after_std": 0,
-        "low_share": 0.75,
-        "near_loss_ha": 0,
-        "straight_share": 1,
         "dating_interval_days": 20,
         "first_low_spread_days": 0,
         "first_low_doy": 160,  # 9 June 2019
@@ -113,35 +109,20 @@ def test_known_square() -> None:
         "n_holes": 0,
         "filled_share": 0,
         "confirmed_share": 1,
+        "ndvi_before_std": 0,
+        "ndvi_after_std": np.std(after),
+        "bare_share": 0,
+        "low_share": 0.75,
+        "first_low_sin": math.sin(2 * math.pi * 159 / 365),
+        "first_low_cos": math.cos(2 * math.pi * 159 / 365),
+        "n_clear_before_std": 0,
+        "straight_share": 1,
+        "edge_core_drop": drop_at(drop, edge=True) - drop_at(drop, edge=False),
     }
     perimeter_m = row.pop("perimeter_m")
     # Equal area is not equal length, but nearly so in a few hundred kilometres of the projection's centre.
     assert perimeter_m == pytest.approx(400, rel=0.01)
     assert row == pytest.approx(expected, abs=1e-3)
-
-
-def test_edge_and_core_are_of_the_patch_itself() -> None:
-    """Beside a neighbour of another patch, or beyond the end of a row, a pixel is at the edge."""
-    drop = np.full((6, 12), 0.2)
-    drop[:, 6] = 0.0  # between two patches
-    drop[2:4, 2:4] = 0.6
-    first, second = features_of(changed(drop > 0, drop=drop))["edge_drop_ratio"]
-    core = np.zeros((6, 6), bool)
-    core[1:-1, 1:-1] = True
-    assert first == pytest.approx(drop[:, :6][~core].mean() / drop[:, :6][core].mean())
-    assert second == pytest.approx(1)
-    line = features_of(changed(np.ones((1, 30), bool)))["edge_drop_ratio"]
-    assert line.isna().all()
-
-
-def test_hectares_lost_nearby_are_those_of_others() -> None:
-    near = np.zeros((40, 40), bool)
-    near[0:10, 0:10] = near[0:10, 15:20] = near[30:40, 30:40] = True
-    table = features_of(changed(near))
-    one, other, far = table["near_loss_ha"]
-    assert one == pytest.approx(table["area_ha"][1])
-    assert other == pytest.approx(table["area_ha"][0])
-    assert far == 0
 
 
 def test_known_bar_and_disc() -> None:
@@ -167,6 +148,23 @@ def test_confirmed_share_and_filled_share() -> None:
     assert row["confirmed_share"] == pytest.approx(80 / 140)
     assert row["filled_share"] == pytest.approx(4 / 144)
     assert row["n_holes"] == 1
+
+
+def test_straight_share_counts_the_long_pieces_of_shells_and_holes() -> None:
+    shell = [(0, 0), (100, 0), (100, 80), (50, 80), (50, 40), (0, 40)]  # pieces of 100, 80, 50, 40, 50, 40 m
+    holed = shapely.Polygon([(0, 0), (200, 0), (200, 200), (0, 200)], [[(50, 50), (80, 50), (80, 80), (50, 80)]])
+    both = shapely.MultiPolygon([shapely.box(0, 0, 60, 10), shapely.box(100, 0, 110, 10)])
+    share = straight_share(np.array([shapely.Polygon(shell), holed, both], object))
+    np.testing.assert_allclose(share, [180 / 360, 800 / 920, 120 / 180])
+    assert straight_share(np.empty(0, object)).size == 0
+
+
+def test_recovering_and_bare_pixels() -> None:
+    pixels = changed(np.ones((2, 5), bool), n_low=2, n_clear_after=5, ndvi_after=[[0.29], [0.31]])
+    row = features_of(pixels).iloc[0]
+    assert row["low_share"] == pytest.approx(0.4)
+    assert row["bare_share"] == pytest.approx(0.5)
+    assert np.isnan(features_of(changed(blob(3), n_clear_after=0))["low_share"]).all()
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -211,8 +209,8 @@ def test_features_follow_the_order_of_the_patches() -> None:
 def test_what_is_unknown_is_not_zero() -> None:
     pixels = changed(np.ones((3, 3), bool), ndvi_before=np.nan, ndvi_after=np.nan, last_intact=NAT)
     row = imagery_of(pixels).iloc[0]
-    assert row[["ndvi_before_mean", "ndvi_after_mean", "dating_interval_days"]].isna().all()
-    unknown = ["ndvi_before_mean", "ndvi_before_std", "ndvi_after_mean", "ndvi_after_std", "dating_interval_days"]
+    unknown = ["ndvi_before_mean", "ndvi_before_std", "ndvi_after_mean", "ndvi_after_std", "bare_share"]
+    unknown.append("dating_interval_days")
     assert row[unknown].isna().all()
     assert not row.drop(unknown).isna().any()
 

@@ -89,7 +89,9 @@ def test_the_demo_s_openings_are_ranked(folder: Path) -> None:
         pytest.skip("the openings come with ../shared, which is absent")
     goal = rank_openings(load_model(folder / "models" / "clearcut-t"), found[0])
     assert np.isfinite(goal.value)
-    assert re.search(r"real openings of 2019 among \d+ alerts \(\d+ of \d+ above all that meets none; by chance ", goal.name)
+    assert re.search(
+        r"real openings of 2019 among \d+ alerts \(\d+ of \d+ above all that meets none; by chance ", goal.name
+    )
 
 
 def test_commands_of_the_guide_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
