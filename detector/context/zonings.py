@@ -25,6 +25,10 @@ KINDS: dict[str, tuple[str, ...]] = {
 }
 
 
+_SLIVER_HA = 1e-4
+"""A square metre: what meets a zone with less lies beside it, and the rest is the rounding of coordinates."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Kind:
     """Zones of one kind around the patches, one a feature; what patches they overlap; which patches are known."""
@@ -82,6 +86,7 @@ def _read(reader: Reader, layers: Sequence[str], near_m: float) -> _Kind | None:
     source = np.repeat(np.arange(len(columns)), [len(column[0]) for column in columns])
     over = overlay(reader.ground, geometry)
     over = over.only(np.array(spoken)[source[over.feature], over.patch])
+    over = over.only(over.share * reader.ground.area_ha[over.patch] >= _SLIVER_HA)
     return _Kind(layer_of, code, name, geometry, over, all_known)
 
 

@@ -496,10 +496,10 @@ def test_a_closed_alert_under_one_that_stands_becomes_part_of_it() -> None:
 
 def test_what_people_and_later_parts_added_stays() -> None:
     register = begun(patch(box(10, 10)))
-    added = dataclasses.replace(register.alerts[0], clearcut_probability=0.9, commune="Évaux-les-Bains")
+    added = dataclasses.replace(register.alerts[0], abuse_score=0.9, commune="Évaux-les-Bains")
     register = dataclasses.replace(register, alerts=(added,))
     grown = track(JANUARY.shifted(1), register, [patch(box(10, 10, 20), 0, "a")], UNSEEN).register
-    assert (grown.alerts[0].clearcut_probability, grown.alerts[0].commune) == (0.9, "Évaux-les-Bains")
+    assert (grown.alerts[0].abuse_score, grown.alerts[0].commune) == (0.9, "Évaux-les-Bains")
     assert grown.alerts[0].review is ReviewState.TO_REVIEW
 
 
