@@ -23,6 +23,9 @@ def train_model(
     seed: Annotated[int, typer.Option(min=0, help="The same seed and data give the same trees.")] = 1,
     search: Annotated[int, typer.Option(min=0, help="Settings to try by optuna; 0 trains with the usual ones.")] = 0,
     review_weight: Annotated[float, typer.Option(min=0, help="Weight of a reviewed patch beside another.")] = 1.0,
+    limit: Annotated[
+        list[str] | None, typer.Option(help="A sentence for the card on what it cannot do; again.")
+    ] = None,
     with_shape: Annotated[bool, typer.Option(help="Let the trees see outlines: for data with real shapes.")] = False,
 ) -> None:
     """Train the clear-cut model, and evaluate it on places that it was not trained on."""
@@ -39,10 +42,12 @@ def train_model(
     params = TrainParams(source_weights=weights)
     if with_shape:
         params = replace(params, left_out=())
-    limits: tuple[str, ...] = ()
+    limits = tuple(limit or ())
     if search:
         params = search_parameters(table, seed, search, params)
-        limits = (f"Its settings are the best of {search} that were tried on the same places: its figures flatter it.",)
+        limits += (
+            f"Its settings are the best of {search} that were tried on the same places: its figures flatter it.",
+        )
     evaluation = evaluate_training(table, seed, params)
     today = dt.datetime.now(dt.UTC).date().isoformat()
     model = train_clearcut(table, seed, today, version, params, evaluation.model_scores, limits)
