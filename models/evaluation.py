@@ -200,7 +200,7 @@ def _score(name: str, subset: str, figure: Figure, table: TrainingTable, among: 
 
 
 def _as_score(name: str, subset: str, found: Estimate) -> Score:
-    value, low, high = (round(float(one), 4) for one in (found.value, found.low, found.high))
+    value, low, high = (round(float(one), 6) for one in (found.value, found.low, found.high))
     return Score(name, subset, value, low if np.isfinite(low) else None, high if np.isfinite(high) else None, found.n)
 
 

@@ -34,6 +34,7 @@ class Section(StrEnum):
     CLOUDS = "clouds"
     CONTEXT = "context"
     CAUSES = "causes"
+    MODELS = "models"
     FEATURES = "features"
 
 
@@ -64,6 +65,8 @@ def measure(section: Section, params: BenchParams) -> Iterator[Figure]:
             from scripts.bench_context import bench_context as bench
         case Section.CAUSES:
             from scripts.bench_causes import bench_causes as bench
+        case Section.MODELS:
+            from scripts.bench_models import bench_models as bench
         case Section.FEATURES:
             from scripts.bench_features import bench_features as bench
     yield from bench(params)
