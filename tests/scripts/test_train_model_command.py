@@ -102,8 +102,9 @@ def test_commands_of_the_guide_run_as_written(tmp_path: Path, monkeypatch: pytes
     assert len(commands) == 8
     for command in commands:
         fewer = ["--draws", "4", "--threads", "1"] if "simulate" in command else []
-        printed = run(*shlex.split(command)[1:], *fewer)
-    assert re.search(r"^\* clearcut-mine +own +Semi-synthetic", run("models", "list"), re.MULTILINE)
+        run(*shlex.split(command)[1:], *fewer)
+    printed = run("models", "list")
+    assert re.search(r"^\* clearcut-mine +own +Semi-synthetic", printed, re.MULTILINE)
     assert re.search(r"^  clearcut-shape +own +Semi-synthetic", printed, re.MULTILINE)
     models = tmp_path / "sylvigie-data" / "models"
     assert "rectangularity" not in load_model(models / "clearcut-mine").card.features
