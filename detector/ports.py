@@ -120,6 +120,8 @@ class TileOutcome:
         Scenes left out, with reasons.
     reference_missing
         Scenes that its reference is short of, since they could not be read when it was built.
+    infrared_unread
+        Scenes whose infrared could not be read around patches, with the reasons: causes are told without them.
     redone_months
         Months before this one that were worked out anew, since scenes of theirs arrived late.
     bytes_read
@@ -143,6 +145,7 @@ class TileOutcome:
     scenes_read: tuple[str, ...] = ()
     scenes_skipped: tuple[SkippedScene, ...] = ()
     reference_missing: tuple[str, ...] = ()
+    infrared_unread: Mapping[str, str] = field(default_factory=dict)
     redone_months: tuple[str, ...] = ()
     bytes_read: int = 0
     seconds: float = 0.0

@@ -404,6 +404,7 @@ class _TileWork:
             scenes_read=tuple(done.scenes) or tuple(scene["id"] for scene in record["scenes"]),
             scenes_skipped=tuple(left for _, left in sorted(skipped.items())),
             reference_missing=tuple(missing),
+            infrared_unread=dict(record.get("infrared_unread", {})),
             redone_months=tuple(done.redone),
             bytes_read=self._reader.bytes_read + self._bytes_elsewhere,
             watched_px=pixels["watched"],

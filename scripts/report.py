@@ -118,6 +118,9 @@ def print_result(result: ScanResult, cost: Cost, out: Path) -> None:
         console.print(f"left out: {skipped.id}: {skipped.reason}", markup=False, soft_wrap=True)
     for idle in result.idle_tiles:
         console.print(f"left out: {idle}", markup=False, soft_wrap=True)
+    unread = {scene: reason for tile in result.tiles for scene, reason in tile.infrared_unread.items()}
+    for scene, reason in sorted(unread.items()):
+        console.print(f"infrared not read: {scene}: {reason}", markup=False, soft_wrap=True)
     if result.alerts and result.warnings:
         console.print(not_known(result.warnings, "scan.json"), markup=False, soft_wrap=True)
     if any(alert.cause for alert in result.alerts):

@@ -78,6 +78,7 @@ def tile_record(outcome: TileOutcome) -> dict[str, Any]:
         "message": outcome.message,
         "scenes_read": list(outcome.scenes_read),
         "scenes_skipped": [asdict(left) for left in outcome.scenes_skipped],
+        "infrared_unread": dict(outcome.infrared_unread),
         "reference_missing": list(outcome.reference_missing),
         "redone_months": list(outcome.redone_months),
         "bytes_read": outcome.bytes_read,

@@ -23,6 +23,7 @@ def train_model(
     seed: Annotated[int, typer.Option(min=0, help="The same seed and data give the same trees.")] = 1,
     search: Annotated[int, typer.Option(min=0, help="Settings to try by optuna; 0 trains with the usual ones.")] = 0,
     review_weight: Annotated[float, typer.Option(min=0, help="Weight of a reviewed patch beside another.")] = 1.0,
+    made_on: Annotated[str | None, typer.Option(help="Day on the card; today. To make the same file again.")] = None,
     limit: Annotated[
         list[str] | None, typer.Option(help="A sentence for the card on what it cannot do; again.")
     ] = None,
@@ -49,8 +50,8 @@ def train_model(
             f"Its settings are the best of {search} that were tried on the same places: its figures flatter it.",
         )
     evaluation = evaluate_training(table, seed, params)
-    today = dt.datetime.now(dt.UTC).date().isoformat()
-    model = train_clearcut(table, seed, today, version, params, evaluation.model_scores, limits)
+    day = made_on or dt.datetime.now(dt.UTC).date().isoformat()
+    model = train_clearcut(table, seed, day, version, params, evaluation.model_scores, limits)
     goals = goals_of(evaluation)
     print_evaluation(evaluation, goals)
     folder = write_model(model, out)

@@ -160,8 +160,9 @@ def test_a_month_names_infrared_that_it_could_not_read_and_the_next_looks_again(
     damaged = [day for day in AFTER if day.month == 6]
     for day in damaged:
         cut_short(folder_of(infrared_archive, day) / "swir16.tif", 0.3)
-    _run(infrared_archive, data, JUNE)
+    outcome = _run(infrared_archive, data, JUNE)
     assert set(_record(data, JUNE)["infrared_unread"]) == {item_id(day) for day in damaged}
+    assert set(outcome.infrared_unread) == {item_id(day) for day in damaged}
     told = _patch_of(data, JUNE).evidence
     assert told is not None
     assert (told["dates_before"], told["dates_after"]) == (2, 0)
