@@ -44,6 +44,21 @@ _FIGURES = {
     "lag_days": ("Retard médian (jours)", "Median lag (days)"),
     "dated_within": ("Vraie date dans l'intervalle", "True date within the interval"),
 }
+_CAUSES = {
+    "clear_cut": "coupe rase / clear-cut",
+    "thinning": "éclaircie / thinning",
+    "dieback": "dépérissement / dieback",
+    "windthrow": "chablis / windthrow",
+    "fire": "feu / fire",
+    "haze": "brume / haze",
+    "phenology": "saison / phenology",
+    "field_edge": "bord de champ / field edge",
+    "snow": "neige / snow",
+    "flood": "inondation / flood",
+    "other": "autre / other",
+    "no_event": "fausse alerte / no event",
+}
+
 _PICTURES = {
     "reliability": ("Fiabilité des probabilités", "Reliability of the probabilities"),
     "confusion": ("Ce que chaque cause est appelée", "What each cause is called"),
@@ -201,10 +216,16 @@ def _confusion(evaluation: Evaluation) -> bytes:
     share = np.array([evaluation.model.clearcut[(causes == cause).to_numpy()].mean() for cause in order])
     count = [int((causes == cause).sum()) for cause in order]
     figure, axes = _figure(7, 0.4 * len(order) + 1)
-    axes.barh(order, share, color=["#2a7" if cause == "clear_cut" else "#c63" for cause in order])
+    axes.barh(
+        [_CAUSES.get(cause, cause) for cause in order],
+        share,
+        color=["#2a7" if cause == "clear_cut" else "#c63" for cause in order],
+    )
     axes.axvline(0.10, color="0.6", linestyle=":")
     for row, (value, n) in enumerate(zip(share, count, strict=True)):
-        axes.text(min(value + 0.01, 0.9), row, f"{value:.3f} (n={n})", va="center", fontsize=8)
+        inside = value > 0.75
+        place, side = (value - 0.01, "right") if inside else (value + 0.01, "left")
+        axes.text(place, row, f"{value:.3f} (n={n})", va="center", ha=side, fontsize=8)
     axes.invert_yaxis()
     axes.set(xlabel="part appelée coupe rase / share called a clear-cut", xlim=(0, 1))
     return _png(figure)

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from models.baselines import BASELINES
+from models.causes import Cause
 from models.dataset import TrainingTable
 from models.evaluation import LARGE, SEEN, Evaluation, evaluate_model, evaluate_training, goals_of
-from models.evaluation_page import write_page
+from models.evaluation_page import _CAUSES, write_page
 from models.schema import Source
 from models.training import TrainParams, importance_of, train
 from tests.models.tables import table_of
@@ -129,3 +130,7 @@ def test_a_page_of_real_data_does_not_call_them_simulated(tmp_path: Path) -> Non
     text = write_page(evaluate_model(model, real), None, tmp_path).read_text(encoding="utf-8")
     assert "<h1>Évaluation</h1>" in text
     assert "imulé" not in text
+
+
+def test_every_cause_has_a_name_in_two_languages() -> None:
+    assert set(_CAUSES) == {cause.value for cause in Cause}
