@@ -16,7 +16,7 @@ class EvidenceParams:
     dates
         Clear dates that are wanted before the loss, and as many after it: two, so that one hazy date is not alone.
     looked_at
-        Dates whose classification is looked at for them, at most, on each side.
+        Dates whose classification is looked at for them, at most, on each side: a month of them, where passes overlap.
     before_days
         Days before the last intact date that its images may lie back: a year.
     earlier_within_days
@@ -38,7 +38,7 @@ class EvidenceParams:
     """
 
     dates: int = 2
-    looked_at: int = 6
+    looked_at: int = 12
     before_days: int = 365
     earlier_within_days: int = 42
     ring_from_m: float = 40.0
