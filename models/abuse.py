@@ -57,6 +57,8 @@ ABUSE_FEATURES: Final[tuple[AbuseFeature, ...]] = (
     AbuseFeature("watercourse_m", "m", 0, "Distance to the nearest watercourse"),
 )
 
+_HECTARES: Final = tuple(one.name for one in ABUSE_FEATURES if one.direction == 1 and one.unit == "ha")
+
 ABUSE_NAMES: Final = tuple(feature.name for feature in ABUSE_FEATURES)
 ABUSE_UNITS: Final[Mapping[str, str]] = {feature.name: feature.unit for feature in ABUSE_FEATURES}
 
@@ -126,6 +128,14 @@ _TREES = 150
 def abuse_table(alerts: Sequence[Alert]) -> pd.DataFrame:
     """Columns of `ABUSE_FEATURES` of alerts: float64 (alerts, columns), NaN where unknown."""
     return pd.DataFrame([_row(alert) for alert in alerts], columns=list(ABUSE_NAMES), dtype=np.float64)
+
+
+def as_seen(table: pd.DataFrame) -> pd.DataFrame:
+    """What the trees are given: hectares that are not known count as none.
+
+    So an alert can only rise as layers come in, and more hectares never lower it, whatever was known before.
+    """
+    return table.fillna(dict.fromkeys(_HECTARES, 0.0))
 
 
 def _row(alert: Alert) -> dict[str, float | None]:
@@ -203,7 +213,7 @@ def train_abuse(seed: int, made_on: str, model_version: str, reviews: pd.DataFra
         table = pd.concat([table, reviews[list(ABUSE_NAMES)]], ignore_index=True)
         merit = np.append(merit, reviews[REVIEW_COLUMN].to_numpy(np.float64))
         weights = np.append(weights, np.full(len(reviews), _REVIEW_WEIGHT))
-    trees = _boost(table, merit, weights, seed)
+    trees = _boost(as_seen(table), merit, weights, seed)
     n_reviews = 0 if reviews is None else len(reviews)
     card = ModelCard(
         summary=f"An order of work, no verdict: from the policy criteria on simulated alerts, and {n_reviews} reviews.",
@@ -229,7 +239,7 @@ def train_abuse(seed: int, made_on: str, model_version: str, reviews: pd.DataFra
         ),
         limits=(
             "Its agreement with the criteria is agreement with rules, not with the truth.",
-            "A null stays unknown: an alert whose layers are missing is ranked by what is known of it.",
+            "Hectares that are not known count as none: an alert whose layers are missing is ranked by the rest.",
         ),
     )
     model = TrainedModel(card, trees)
@@ -269,7 +279,7 @@ def _shallow(card: ModelCard) -> dict[str, Any]:
 def _agreement(model: TrainedModel, seed: int) -> tuple[Score, ...]:
     """Agreement with the rules on simulated alerts of another seed."""
     table = simulated_alerts(seed, 2000)
-    merit, score = rules_merit(table), model.scores(table)
+    merit, score = rules_merit(table), model.scores(as_seen(table))
     ranks = [pd.Series(values).rank() for values in (merit, score)]
     spearman = float(np.corrcoef(ranks[0], ranks[1])[0, 1])
     met = np.zeros(len(table), bool)

@@ -157,13 +157,15 @@ class Explainer:
         if missing:
             raise ModelError(f"The model {self.model.card.id} asks for {missing[0]}, for which there are no words.")
 
-    def __call__(self, features: pd.DataFrame) -> list[dict[str, Any]]:
+    def __call__(self, features: pd.DataFrame, told: pd.DataFrame | None = None) -> list[dict[str, Any]]:
         """Explain rows.
 
         Parameters
         ----------
         features
             As of `TrainedModel.raw`.
+        told
+            The values that people are told, where the trees are given others; NaN is unknown.
 
         Returns
         -------
@@ -183,7 +185,10 @@ class Explainer:
             [contributions[:, [names.index(name) for name in group.features if name in names]].sum(axis=1)
              for group in self.groups]
         ) if len(contributions) else np.empty((0, len(self.groups)))  # fmt: skip
-        leads = {group.code: features[group.features[0]].to_numpy(np.float64) for group in self.groups}
+        leads = {
+            group.code: (features if told is None else told)[group.features[0]].to_numpy(np.float64)
+            for group in self.groups
+        }
         return [
             self._reasons(weights[row], {code: of[row] for code, of in leads.items()}) for row in range(len(weights))
         ]

@@ -10,7 +10,8 @@ import pandas as pd
 
 from detector.alerts import Alert
 from detector.scorer import PatchScore
-from models.abuse import ABUSE_GROUPS, abuse_table
+from models.abuse import ABUSE_GROUPS, abuse_table, as_seen
+from models.card import ModelName
 from models.classifier import TrainedModel
 from models.explain import Explainer
 
@@ -50,13 +51,19 @@ class AbuseScorer:
     def __call__(self, alerts: Sequence[Alert]) -> list[Alert]:
         """The alerts with `abuse_score`, its reasons beside those that they have, and its version beside theirs."""
         table = abuse_table(alerts)
-        scores, reasons = self.model.scores(table), self._explainer(table)
+        seen = as_seen(table)
+        scores, reasons = self.model.scores(seen), self._explainer(seen, table)
         return [
             replace(
                 alert,
                 abuse_score=float(score),
                 reasons={**(alert.reasons or {}), "abuse": why},
-                model_version="+".join(one for one in (alert.model_version, self.model.card.id) if one is not None),
+                model_version="+".join([*_others(alert.model_version), self.model.card.id]),
             )
             for alert, score, why in zip(alerts, scores, reasons, strict=True)
         ]
+
+
+def _others(version: str | None) -> list[str]:
+    """The versions on an alert that are not of the order of work: scored twice, it names one."""
+    return [one for one in (version or "").split("+") if one and not one.startswith(f"{ModelName.ABUSE}-")]

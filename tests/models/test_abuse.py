@@ -19,6 +19,7 @@ from models.abuse import (
     ABUSE_UNITS,
     REVIEW_COLUMN,
     abuse_table,
+    as_seen,
     read_reviews,
     rules_merit,
     simulated_alerts,
@@ -66,8 +67,12 @@ def test_more_can_never_lower_the_score(model: TrainedModel, feature: object) ->
     steps = np.linspace(0, top, 60)
     many = table.loc[table.index.repeat(steps.size)].reset_index(drop=True)
     many[name] = np.tile(steps, len(table))
-    scores = model.scores(many).reshape(len(table), steps.size)
+    scores = model.scores(as_seen(many)).reshape(len(table), steps.size)
     assert (np.diff(scores, axis=1) >= 0).all()
+    if feature.unit == "ha":  # type: ignore[attr-defined]
+        # Nor can it fall when hectares that were unknown become known.
+        unknown = model.scores(as_seen(table.assign(**{name: np.nan})))
+        assert (scores >= unknown[:, None]).all()
     assert (scores[:, -1] > scores[:, 0]).any()
 
 
@@ -75,7 +80,7 @@ def test_it_agrees_with_the_rules_and_says_that_it_is_that(model: TrainedModel) 
     score = model.card.score("agreement_with_rules_spearman", "simulated alerts")
     assert score is not None
     table = simulated_alerts(2, 2000)
-    ranks = [pd.Series(values).rank() for values in (rules_merit(table), model.scores(table))]
+    ranks = [pd.Series(values).rank() for values in (rules_merit(table), model.scores(as_seen(table)))]
     assert score.value == pytest.approx(ranks[0].corr(ranks[1]), abs=1e-4)
     assert score.value > 0.95
     assert any("agreement with rules" in limit for limit in model.card.limits)
@@ -149,6 +154,12 @@ def test_alerts_are_scored_with_reasons_and_version(model: TrainedModel) -> None
     assert large.abuse_score is not None
     assert 0 < small.abuse_score < large.abuse_score < 1
     assert large.model_version == "clearcut-0.1+abuse-0.1"
+    (again,) = AbuseScorer(model)([large])
+    assert again == large
+    # What no layer tells is said to be unknown, not to be none.
+    said = {reason["code"]: reason for reason in small.reasons["abuse"]["against"]} if small.reasons else {}
+    assert said["natura2000_ha"]["value"] is None
+    assert said["natura2000_ha"]["fr"] == "les sites Natura 2000 ne sont pas connus"
     assert large.reasons is not None
     assert set(large.reasons) == {"clearcut", "abuse"}
     assert {reason["code"] for reason in large.reasons["abuse"]["for"]} >= {"area_ha", "natura2000_ha"}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from models.abuse import train_abuse
 from models.card import ModelName, Score
 from models.classifier import CARD_FILE, TREES_FILE, TrainedModel, write_model
 from models.registry import IN_USE_FILE, MODELS_FOLDER, SHIPPED, Registry
@@ -68,9 +69,9 @@ def test_the_newest_that_was_shipped_is_in_use_until_another_is_chosen(registry:
 
 
 def test_a_worse_model_needs_force(registry: Registry) -> None:
-    with pytest.raises(ModelError, match=r"its brier is 0\.0600, and 0\.0400 was reached; --force does it"):
+    with pytest.raises(ModelError, match=r"its brier is 0\.06, and 0\.04 was reached; --force does it"):
         registry.use("clearcut-own.2")
-    with pytest.raises(ModelError, match="its card has no brier"):
+    with pytest.raises(ModelError, match=r"the card of clearcut-own\.3 has no brier"):
         registry.use("clearcut-own.3")
     assert registry.use("clearcut-own.2", force=True) == "clearcut-2026.10"
     # Back to the better one, and the same one again, unasked.
@@ -80,7 +81,7 @@ def test_a_worse_model_needs_force(registry: Registry) -> None:
 
 def test_a_model_that_ranks_worse_is_worse(model: TrainedModel, registry: Registry, tmp_path: Path) -> None:
     put(model, tmp_path / MODELS_FOLDER, "own.4", 0.01, precision=0.8)
-    with pytest.raises(ModelError, match=r"its average_precision is 0\.8000"):
+    with pytest.raises(ModelError, match=r"its average_precision is 0\.8,"):
         registry.use("clearcut-own.4")
 
 
@@ -107,3 +108,16 @@ def test_without_any_model_nothing_is_in_use(tmp_path: Path) -> None:
     empty = Registry(tmp_path, tmp_path / "none")
     assert empty.entries() == []
     assert all(empty.load(name) is None for name in ModelName)
+
+
+def test_an_order_of_work_that_is_further_from_the_rules_needs_force(tmp_path: Path) -> None:
+    model = train_abuse(1, "2026-11-23", "1")
+    write_model(model, tmp_path / "shipped")
+    agreed = model.card.score("agreement_with_rules_spearman", "simulated alerts")
+    assert agreed is not None
+    other = dataclasses.replace(model.card, version="2", scores=(dataclasses.replace(agreed, value=0.5),))
+    write_model(TrainedModel(other, model.trees), tmp_path / MODELS_FOLDER)
+    registry = Registry(tmp_path, tmp_path / "shipped")
+    with pytest.raises(ModelError, match=r"its agreement_with_rules_spearman is 0\.5"):
+        registry.use("abuse-2")
+    assert registry.use("abuse-2", force=True) == "abuse-1"
