@@ -12,7 +12,7 @@ import pytest
 from detector.pipeline import ScanResult, scan
 from scripts import cli
 from scripts.exit_codes import ExitCode
-from scripts.works import layers_and_rules
+from scripts.works import layers_and_rules, patch_scorer
 from tests.fakes.archive import JULY_DAYS, REFERENCE_DAYS, item_id
 from tests.fakes.bad_server import BadServer, Manners, bad_server, even_shares
 from tiles import merging
@@ -42,10 +42,10 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _scan(href: str, out: Path) -> ScanResult:
     catalogue = StaticCatalogue(href, web=WebFiles(policy=QUICK))
-    # As the command does: without layers.
-    appraiser = layers_and_rules(out, None)
+    # As the command does: without layers, with the shipped models.
+    appraiser, scorer = layers_and_rules(out, None), patch_scorer(out)
     today, area = dt.date(2026, 11, 23), WatchedArea.open(None, None)
-    return scan(catalogue, Month(2019, 7), area, out, today=today, threads=2, appraiser=appraiser)
+    return scan(catalogue, Month(2019, 7), area, out, today=today, threads=2, appraiser=appraiser, scorer=scorer)
 
 
 def _files(out: Path) -> dict[str, bytes]:
