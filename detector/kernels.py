@@ -441,3 +441,35 @@ def group_means(values: NDArray[np.float64], index: NDArray[np.int64], stops: ND
         means[i] = total / count if count else np.nan
         start = stops[i]
     return means
+
+
+@njit(cache=True)
+def group_quantiles(
+    values: NDArray[np.float64], index: NDArray[np.int64], stops: NDArray[np.int64], q: float
+) -> NDArray[np.float64]:
+    """Order statistic of the known values of each group: float64 (groups,), NaN where a group has none.
+
+    Of n known values that at the place ``floor(q * (n - 1))``, from the smallest on: one of them, the lower of two in
+    doubt. Groups as of `group_means`.
+    """
+    quantiles = np.empty(stops.size)
+    longest, start = 0, 0
+    for stop in stops:
+        longest = max(longest, stop - start)
+        start = stop
+    known = np.empty(longest)
+    start = 0
+    for i in range(stops.size):
+        count = 0
+        for j in range(start, stops[i]):
+            value = values[index[j]]
+            if not np.isnan(value):
+                known[count] = value
+                count += 1
+        if count:
+            known[:count].sort()
+            quantiles[i] = known[int(np.floor(q * (count - 1)))]
+        else:
+            quantiles[i] = np.nan
+        start = stops[i]
+    return quantiles

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.kernels import group_means
+from detector.kernels import group_means, group_quantiles
 from detector.patches import Patch
 from tiles.change import ChangedPixels
 
@@ -32,7 +32,6 @@ class PixelGroups:
         lengths = np.array([group.size for group in groups], np.int64)
         self._group = np.repeat(np.arange(self._size), lengths)
         self._stops = np.cumsum(lengths)
-        self._starts = self._stops - lengths
 
     def _known(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         grouped = values[self._index].astype(np.float64)
@@ -58,14 +57,7 @@ class PixelGroups:
 
     def quantile(self, values: NDArray[np.float64], q: float) -> NDArray[np.float64]:
         """Order statistic of each patch: a value that one of its pixels has, the lower of two in doubt."""
-        grouped, known = self._known(values)
-        order = np.lexsort((grouped, self._group))  # NaN sort last in each patch
-        count = np.bincount(self._group[known], minlength=self._size)
-        rank = np.floor(q * (count - 1)).astype(np.int64)
-        result = np.full(self._size, np.nan)
-        some = count > 0
-        result[some] = grouped[order][self._starts[some] + rank[some]]
-        return result
+        return group_quantiles(values.astype(np.float64), self._index, self._stops, q)
 
 
 def days_of(dates: Dates) -> NDArray[np.float64]:
