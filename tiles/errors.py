@@ -18,6 +18,12 @@
     ├── ModelError                a model that is absent, altered, or does not fit the features
     ├── RulesError                a rule of criteria or legal points that will not do
     ├── OutputError               the results cannot be written
+    ├── StoreError                the store of alerts cannot be used, or is of another version
+    │   └── StoreBusyError        another has been writing to it for too long
+    ├── NotFoundError             what was asked for is not there
+    ├── AccessRefusedError        a token is missing, or gives no right to this
+    ├── FilterError               a filter of alerts that will not do
+    ├── IngestError               what is to be put into the store cannot be read
     ├── LockedError               another process is at work there
     └── ClusterError              the cluster's scheduler or its workers cannot be had
 
@@ -118,6 +124,30 @@ class RulesError(SylvigieError):
 
 class OutputError(SylvigieError):
     """The results cannot be written where they were asked for."""
+
+
+class StoreError(SylvigieError):
+    """The store of alerts cannot be opened, read or written, or is of another version."""
+
+
+class StoreBusyError(StoreError):
+    """Another has been writing to the store for too long."""
+
+
+class NotFoundError(SylvigieError):
+    """What was asked for is not there."""
+
+
+class AccessRefusedError(SylvigieError):
+    """A token is missing, is not good any more, or gives no right to what was asked for."""
+
+
+class FilterError(SylvigieError):
+    """A filter, an order or a page of alerts that will not do."""
+
+
+class IngestError(SylvigieError):
+    """What is to be put into the store cannot be read, or is not what a scan writes."""
 
 
 class LockedError(SylvigieError):

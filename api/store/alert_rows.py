@@ -1,0 +1,54 @@
+"""From an alert as a scan tells it to the rows and the document that the store keeps of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import shapely
+import shapely.geometry
+
+from api.store.scan_files import FoundAlert
+
+_COLUMNS = ("tile", "state", "status", "cause", "potentially_abusive", "commune_insee", "commune", "departement")
+_NUMBERS = ("area_ha", "clearcut_probability", "abuse_score")
+_VERSIONS = ("model_version", "rules_version")
+
+
+def alert_row(found: FoundAlert, review: str) -> dict[str, Any]:
+    """What is searched of an alert; the columns of the store's own are not in it."""
+    told = found.properties
+    return {
+        "id": found.id,
+        "review": review,
+        **{name: told.get(name) for name in (*_COLUMNS, *_NUMBERS, *_VERSIONS)},
+        **{name: found.day(name) for name in ("first_detected", "last_intact", "first_low", "updated")},
+        **_place(found),
+    }
+
+
+def said_row(found: FoundAlert, month: str) -> dict[str, Any]:
+    """What a month's scan said of an alert."""
+    told = found.properties
+    return {
+        "month": month,
+        **{name: told[name] for name in ("state", "status", "area_ha")},
+        "properties": json.dumps(told, ensure_ascii=False),
+        **_place(found),
+    }
+
+
+def document_of(found: FoundAlert, review: str) -> str:
+    """The GeoJSON feature that is given out, on one line; what people decided is the store's, not the scan's."""
+    feature = {
+        "type": "Feature",
+        "id": found.id,
+        "geometry": shapely.geometry.mapping(found.geometry),
+        "properties": {**found.properties, "review": review},
+    }
+    return json.dumps(feature, ensure_ascii=False, allow_nan=False)
+
+
+def _place(found: FoundAlert) -> dict[str, Any]:
+    bounds = dict(zip(("min_lon", "min_lat", "max_lon", "max_lat"), found.geometry.bounds, strict=True))
+    return {**bounds, "geometry": shapely.to_wkb(found.geometry)}

@@ -1,0 +1,205 @@
+"""Opening the store: SQLite, which is a file in the data directory, or PostgreSQL with PostGIS."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from api.store.tables import audit_log, store_state
+from tiles.errors import InvalidParameterError, MissingDependencyError, StoreBusyError, StoreError
+
+SQLITE_FILE = "sylvigie.sqlite"
+"""Of the data directory."""
+
+_SQLITE_PRAGMAS: Final = (
+    # Readers go on while one writes; what is committed is on the disk.
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA busy_timeout = 30000",
+    "PRAGMA cache_size = -65536",
+    "PRAGMA mmap_size = 1073741824",
+)
+_WRITER_LOCK: Final = 0x53594C56
+"""Key of PostgreSQL's advisory lock that a writer holds ("SYLV")."""
+
+
+def database_url(configured: str | None, data_dir: Path) -> sa.URL:
+    """Address of the store: the setting's, or the file in the data directory.
+
+    Parameters
+    ----------
+    configured
+        ``postgresql://user:password@host/name`` or ``sqlite:///path``; None for the data directory's file.
+    data_dir
+        The data directory.
+
+    Raises
+    ------
+    InvalidParameterError
+        When the address will not do; it is not repeated, for it may hold a password.
+    """
+    if configured is None:
+        return sa.URL.create("sqlite", database=str(data_dir.expanduser() / SQLITE_FILE))
+    try:
+        url = sa.make_url(configured)
+        backend = url.get_backend_name()
+    except (sa.exc.ArgumentError, ValueError):
+        backend = ""
+    if backend in ("postgresql", "postgres"):
+        return url.set(drivername="postgresql+psycopg")
+    if backend == "sqlite" and url.database:
+        return url.set(drivername="sqlite")
+    raise InvalidParameterError(
+        "SYLVIGIE_DATABASE_URL will not do: give postgresql://user:password@host/name or sqlite:///path."
+    )
+
+
+@dataclass(frozen=True)
+class Writing:
+    """A transaction that writes.
+
+    Parameters
+    ----------
+    connection
+        Of the transaction.
+    revision
+        That the store will have.
+    now
+        The moment of the transaction (UTC).
+    """
+
+    connection: sa.Connection
+    revision: int
+    now: dt.datetime
+
+    def audit(self, actor: str, action: str, subject: str, detail: str | None = None) -> None:
+        """Note who did what; no personal data."""
+        line = {"at": self.now, "actor": actor, "action": action, "subject": subject, "detail": detail}
+        self.connection.execute(sa.insert(audit_log), line)
+
+
+class Database:
+    """A store's engine: connections for readers, and one writer at a time.
+
+    Parameters
+    ----------
+    url
+        Of `database_url`.
+    readers
+        Connections that readers may hold at once.
+    """
+
+    def __init__(self, url: sa.URL, readers: int = 20) -> None:
+        self.url = url
+        if self.is_sqlite:
+            self.engine = sa.create_engine(url, pool_size=readers, max_overflow=0, connect_args={"timeout": 30})
+            sa.event.listen(self.engine, "connect", _prepare_sqlite)
+            sa.event.listen(self.engine, "begin", _begin_sqlite)
+        else:
+            try:
+                self.engine = sa.create_engine(
+                    url,
+                    pool_size=readers,
+                    max_overflow=0,
+                    pool_pre_ping=True,
+                    # A plan made for all values of a filter may be a bad one for this value.
+                    connect_args={"options": "-c plan_cache_mode=force_custom_plan -c timezone=UTC"},
+                )
+            except ModuleNotFoundError as error:
+                raise MissingDependencyError(
+                    f"PostgreSQL needs the package {error.name}: install sylvigie[postgis]."
+                ) from error
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is a file."""
+        return self.url.get_backend_name() == "sqlite"
+
+    @property
+    def name(self) -> str:
+        """Address, for people: without the password."""
+        return str(self.url.database) if self.is_sqlite else self.url.render_as_string(hide_password=True)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A connection that sees one state of the store.
+
+        Raises
+        ------
+        StoreError
+            When the store cannot be read.
+        """
+        with self._told(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Writing]:
+        """A transaction that is done wholly or not at all. One writes at a time; others wait.
+
+        Raises
+        ------
+        StoreBusyError
+            When another has been writing for half a minute.
+        StoreError
+            When the store cannot be written.
+        """
+        with self.altering() as connection:
+            now = dt.datetime.now(dt.UTC)
+            changed = sa.update(store_state).values(revision=store_state.c.revision + 1, changed_at=now)
+            revision = connection.execute(changed.returning(store_state.c.revision)).scalar_one()
+            yield Writing(connection, revision, now)
+
+    @contextmanager
+    def altering(self) -> Iterator[sa.Connection]:
+        """As of `writing`, for a store that may have no tables yet."""
+        options = {"sylvigie_writes": True}
+        with self._told(), self.engine.connect().execution_options(**options) as connection, connection.begin():
+            if not self.is_sqlite:
+                connection.execute(sa.text("SET LOCAL lock_timeout = '30s'"))
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITER_LOCK)))
+            yield connection
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What the engine says, in a sentence of ours."""
+        try:
+            yield
+        except OperationalError as error:
+            reason = first_line(error)
+            if "locked" in reason or "lock timeout" in reason:
+                raise StoreBusyError(f"The store {self.name} is being written by another: try again.") from error
+            raise StoreError(f"The store {self.name} cannot be used ({reason}).") from error
+        except DBAPIError as error:
+            raise StoreError(f"The store {self.name} refused ({first_line(error)}).") from error
+
+
+def first_line(error: DBAPIError) -> str:
+    """What an engine's own error says, on one line."""
+    lines = str(error.orig).splitlines()
+    return lines[0] if lines else type(error.orig).__name__
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:
+    # Transactions are begun by `_begin_sqlite`: the module's own way begins them late.
+    connection.isolation_level = None
+    for pragma in _SQLITE_PRAGMAS:
+        connection.execute(pragma)
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get("sylvigie_writes", False)
+    # A writer that began as a reader could not become one once another has written.
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
