@@ -59,9 +59,12 @@ class AlertState(StrEnum):
 
 
 class ReviewState(StrEnum):
-    """What a person decided; later parts add to these."""
+    """What a person decided."""
 
     TO_REVIEW = "to_review"
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    UNCERTAIN = "uncertain"
 
 
 class AlertStatus(StrEnum):

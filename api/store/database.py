@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import shapely
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -197,6 +198,12 @@ def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:
     connection.isolation_level = None
     for pragma in _SQLITE_PRAGMAS:
         connection.execute(pragma)
+    connection.create_function("outline_meets", 5, _outline_meets, deterministic=True)
+
+
+def _outline_meets(wkb: bytes, west: float, south: float, east: float, north: float) -> bool:
+    """What ST_Intersects says on PostgreSQL."""
+    return bool(shapely.intersects(shapely.from_wkb(wkb), shapely.box(west, south, east, north)))
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -300,6 +300,8 @@ def upgrade() -> None:
         sa.UniqueConstraint("id", name=op.f("uq_photos_id")),
     )
     op.create_index(op.f("ix_photos_report_seq"), "photos", ["report_seq"], unique=False)
+    for score in ("clearcut_probability", "abuse_score"):
+        op.create_index(f"ix_alerts_{score}_seq", "alerts", [sa.text(f"coalesce({score}, -1.0)"), "seq"])
     state = sa.table(
         "store_state",
         sa.column("id", sa.Integer),
@@ -311,6 +313,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Take them away, with all that they hold."""
+    for score in ("clearcut_probability", "abuse_score"):
+        op.drop_index(f"ix_alerts_{score}_seq", table_name="alerts")
     op.drop_index(op.f("ix_photos_report_seq"), table_name="photos")
     op.drop_table("photos")
     op.drop_table("scores")

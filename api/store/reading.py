@@ -1,0 +1,396 @@
+"""Asking the store: pages of alerts, outlines and zones, each of the same cost from first to last.
+
+A page goes on where the one before it ended, by the values of its last row (keyset): nothing is counted or skipped.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime as dt
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import shapely
+import sqlalchemy as sa
+
+from api.features import AlertFeature
+from api.store.database import Database
+from api.store.filters import AlertFilter, Bbox, SortField, parse_bbox, parse_interval, parse_moment
+from api.store.tables import (
+    UNKNOWN_SORTS_AS,
+    alert_criteria,
+    alert_documents,
+    alert_versions,
+    alerts,
+    scans,
+    store_state,
+    zones,
+)
+from detector.alerts import AlertStatus
+from tiles.errors import FilterError, NotFoundError
+
+MOST_AT_ONCE: Final = 10_000
+"""Features of a page."""
+_FEW: Final = 4000
+"""Matches of a box up to which the tree is asked for all of them; beyond, alerts are gone through in their order."""
+_EXPORT_PAGE: Final = 500
+
+_NULLABLE: Final = (SortField.CLEARCUT_PROBABILITY, SortField.ABUSE_SCORE)
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some features, in their order.
+
+    Parameters
+    ----------
+    features
+        At most as many as were asked for.
+    cursor
+        Where the next page begins; None after the last.
+    """
+
+    features: Sequence[AlertFeature]
+    cursor: str | None
+
+
+@dataclass(frozen=True)
+class StoreState:
+    """How far a store is: one more `revision` with each transaction that has written."""
+
+    revision: int
+    changed_at: dt.datetime
+
+
+def state_of(database: Database) -> StoreState:
+    """How far the store is."""
+    with database.reading() as connection:
+        row = connection.execute(sa.select(store_state.c.revision, store_state.c.changed_at)).one()
+        return StoreState(row.revision, row.changed_at)
+
+
+def alerts_page(database: Database, asked: AlertFilter, limit: int, cursor: str | None = None) -> Page:
+    """A page of alerts.
+
+    Parameters
+    ----------
+    database
+        The store.
+    asked
+        Which, and in which order.
+    limit
+        Features at most, 1 to `MOST_AT_ONCE`.
+    cursor
+        Of the page before.
+
+    Raises
+    ------
+    tiles.errors.FilterError
+        When the cursor is of another order, or none.
+    """
+    order = _Order.of(asked.sortby)
+    with database.reading() as connection:
+        query = sa.select(alerts.c.seq, alerts.c.id, alerts.c.geometry, alert_documents.c.feature, order.value)
+        query = query.join(alert_documents).where(*_conditions(connection, asked))
+        if cursor is not None:
+            query = query.where(order.after(cursor))
+        rows = connection.execute(query.order_by(*order.columns()).limit(limit + 1)).all()
+    features = [AlertFeature(row.id, row.feature, row.geometry) for row in rows[:limit]]
+    return Page(features, order.cursor(rows[limit - 1]) if len(rows) > limit else None)
+
+
+def all_alerts(database: Database, asked: AlertFilter) -> Iterator[AlertFeature]:
+    """All alerts of a filter, page by page: memory stays flat, and no transaction is held while they are written."""
+    cursor: str | None = None
+    while True:
+        page = alerts_page(database, asked, _EXPORT_PAGE, cursor)
+        yield from page.features
+        cursor = page.cursor
+        if cursor is None:
+            return
+
+
+def alert(database: Database, alert_id: str) -> AlertFeature:
+    """One alert, also a closed one.
+
+    Raises
+    ------
+    tiles.errors.NotFoundError
+        When there is none of that name.
+    """
+    query = sa.select(alerts.c.id, alerts.c.geometry, alert_documents.c.feature).join(alert_documents)
+    with database.reading() as connection:
+        row = connection.execute(query.where(alerts.c.id == alert_id)).one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no alert {alert_id[:64]}.")
+    return AlertFeature(row.id, row.feature, row.geometry)
+
+
+def outlines_page(
+    database: Database, limit: int, cursor: str | None = None, *, bbox: str | None = None, **equal: str | None
+) -> Page:
+    """A page of the outlines that alerts had, a feature for each month in which one changed.
+
+    Parameters
+    ----------
+    database, limit, cursor
+        As of `alerts_page`.
+    bbox
+        That they meet.
+    **equal
+        ``alert`` (identity) and ``month``.
+    """
+    order = _Order(alert_versions.c.seq, None, False)
+    version = alert_versions.c
+    with database.reading() as connection:
+        columns = (
+            version.seq,
+            alerts.c.id,
+            version.month,
+            version.state,
+            version.status,
+            version.area_ha,
+            version.geometry,
+        )
+        query = sa.select(*columns, scans.c.kind, version.scan_seq, order.value)
+        query = query.join(alerts, alerts.c.seq == version.alert_seq).join(scans, scans.c.seq == version.scan_seq)
+        if bbox is not None:
+            query = query.where(_meets(connection, alert_versions, parse_bbox(bbox)))
+        for name, column in (("alert", alerts.c.id), ("month", version.month)):
+            if equal.get(name) is not None:
+                query = query.where(column == equal[name])
+        if cursor is not None:
+            query = query.where(order.after(cursor))
+        rows = connection.execute(query.order_by(*order.columns()).limit(limit + 1)).all()
+    return Page(
+        [_outline_feature(row) for row in rows[:limit]], order.cursor(rows[limit - 1]) if len(rows) > limit else None
+    )
+
+
+def outline(database: Database, outline_id: str) -> AlertFeature:
+    """One outline.
+
+    Raises
+    ------
+    tiles.errors.NotFoundError
+        When there is none of that name.
+    """
+    alert_id, _, number = outline_id.rpartition(".")
+    if alert_id and number.isascii() and number.isdigit() and len(number) < 18:
+        # A version's number is its place in the order of pages: the page that begins before it begins with it.
+        page = outlines_page(database, 1, _Order(alert_versions.c.seq, None, False).token(None, int(number) - 1))
+        if page.features and page.features[0].id == outline_id:
+            return page.features[0]
+    raise NotFoundError(f"There is no outline {outline_id[:96]}.")
+
+
+def zones_page(
+    database: Database, limit: int, cursor: str | None = None, *, bbox: str | None = None, layer: str | None = None
+) -> Page:
+    """A page of the zones that alerts were laid on; parameters as of `outlines_page`."""
+    order = _Order(zones.c.seq, None, False)
+    with database.reading() as connection:
+        query = sa.select(zones.c.seq, zones.c.id, zones.c.geometry, zones.c.feature, order.value)
+        if bbox is not None:
+            query = query.where(_meets(connection, zones, parse_bbox(bbox)))
+        if layer is not None:
+            query = query.where(zones.c.layer == layer)
+        if cursor is not None:
+            query = query.where(order.after(cursor))
+        rows = connection.execute(query.order_by(*order.columns()).limit(limit + 1)).all()
+    features = [AlertFeature(row.id, row.feature, row.geometry) for row in rows[:limit]]
+    return Page(features, order.cursor(rows[limit - 1]) if len(rows) > limit else None)
+
+
+def zone(database: Database, zone_id: str) -> AlertFeature:
+    """One zone.
+
+    Raises
+    ------
+    tiles.errors.NotFoundError
+        When there is none of that name.
+    """
+    query = sa.select(zones.c.id, zones.c.geometry, zones.c.feature).where(zones.c.id == zone_id)
+    with database.reading() as connection:
+        row = connection.execute(query).one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no zone {zone_id[:96]}.")
+    return AlertFeature(row.id, row.feature, row.geometry)
+
+
+def extent_of(database: Database, table: sa.Table) -> Bbox | None:
+    """Box of all outlines of a table; None where there is none."""
+    least = [sa.func.min(table.c[name]) for name in ("min_lon", "min_lat")]
+    most = [sa.func.max(table.c[name]) for name in ("max_lon", "max_lat")]
+    with database.reading() as connection:
+        west, south, east, north = tuple(connection.execute(sa.select(*least, *most)).one())
+    return None if west is None else (west, south, east, north)
+
+
+def versions_of(database: Database) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Versions of the models and of the rules that stand on alerts of the store."""
+    with database.reading() as connection:
+        found = []
+        for column in (alerts.c.model_version, alerts.c.rules_version):
+            query = sa.select(column).where(column.is_not(None)).distinct().order_by(column)
+            found.append(tuple(connection.execute(query).scalars()))
+    return found[0], found[1]
+
+
+def _outline_feature(row: Any) -> AlertFeature:
+    name = f"{row.id}.{row.seq}"
+    feature = {
+        "type": "Feature",
+        "id": name,
+        "geometry": json.loads(shapely.to_geojson(shapely.from_wkb(row.geometry))),
+        "properties": {
+            "alert": row.id,
+            "month": row.month,
+            "state": row.state,
+            "status": row.status,
+            "area_ha": row.area_ha,
+            "found_by": row.kind,
+        },
+    }
+    return AlertFeature(name, json.dumps(feature, ensure_ascii=False), row.geometry)
+
+
+@dataclass(frozen=True)
+class _Order:
+    """An order of rows, and the tokens that say where a page ended.
+
+    `seq` breaks ties, in the same direction, so that one index serves both.
+    """
+
+    seq: sa.ColumnElement[int]
+    field: SortField | None
+    descending: bool
+
+    @classmethod
+    def of(cls, sortby: str | None) -> _Order:
+        if sortby is None:
+            return cls(alerts.c.seq, None, False)
+        return cls(alerts.c.seq, SortField(sortby.lstrip("+-")), sortby.startswith("-"))
+
+    @property
+    def value(self) -> sa.ColumnElement[Any]:
+        """What is sorted by, as a column named sort_value."""
+        return (sa.literal(0) if self.field is None else self._expression()).label("sort_value")
+
+    def _expression(self) -> sa.ColumnElement[Any]:
+        assert self.field is not None
+        column = alerts.c[self.field.value]
+        return sa.func.coalesce(column, sa.literal_column(str(UNKNOWN_SORTS_AS))) if self.field in _NULLABLE else column
+
+    def columns(self) -> list[sa.ColumnElement[Any]]:
+        """Of ORDER BY."""
+        columns: list[sa.ColumnElement[Any]] = [self.seq] if self.field is None else [self._expression(), self.seq]
+        return [column.desc() for column in columns] if self.descending else columns
+
+    def cursor(self, row: Any) -> str:
+        """Where a page that ends with a row ends."""
+        value = row.sort_value.isoformat() if isinstance(row.sort_value, dt.date) else row.sort_value
+        return self.token(None if self.field is None else value, row.seq)
+
+    def token(self, value: float | str | None, seq: int) -> str:
+        """The text that a client hands back."""
+        parts = [self._name(), value, seq]
+        return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+
+    def _name(self) -> str:
+        return ("-" if self.descending else "") + (self.field.value if self.field else "")
+
+    def after(self, cursor: str) -> sa.ColumnElement[bool]:
+        """Rows behind a cursor."""
+        value, seq = self._parse(cursor)
+        if self.field is None:
+            return self.seq < seq if self.descending else self.seq > seq
+        # The values' own types: PostgreSQL compares a date with a date.
+        row = sa.tuple_(self._expression(), self.seq)
+        last = sa.tuple_(sa.literal(value), sa.literal(seq))
+        return row < last if self.descending else row > last
+
+    def _parse(self, cursor: str) -> tuple[Any, int]:
+        try:
+            padded = cursor + "=" * (-len(cursor) % 4)
+            name, value, seq = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+            if name != self._name() or type(seq) is not int or not -1 <= seq < 2**63:
+                raise ValueError("of another order")
+            if self.field in (SortField.FIRST_LOW, SortField.UPDATED):
+                value = dt.date.fromisoformat(value)
+            elif self.field is not None:
+                value = float(value)
+        except (ValueError, TypeError, binascii.Error):
+            raise FilterError(
+                "cursor will not do: follow the next link of a page as it is, with the same order."
+            ) from None
+        return value, seq
+
+
+def _conditions(connection: sa.Connection, asked: AlertFilter) -> list[sa.ColumnElement[bool]]:
+    """What the rows of a filter fulfil."""
+    column = alerts.c
+    found: list[sa.ColumnElement[bool]] = []
+    if asked.status is None:
+        found.append(column.status != AlertStatus.CLOSED.value)
+    for name in ("state", "status", "review"):
+        value = getattr(asked, name)
+        if value is not None:
+            found.append(column[name] == value.value)
+    for name in ("departement", "tile", "cause"):
+        value = getattr(asked, name)
+        if value is not None:
+            values = value.split(",")
+            found.append(column[name] == values[0] if len(values) == 1 else column[name].in_(values))
+    if asked.commune is not None:
+        names = asked.commune.split(",")
+        found.append(sa.or_(column.commune_insee.in_(names), column.commune.in_(names)))
+    if asked.potentially_abusive is not None:
+        found.append(column.potentially_abusive.is_(asked.potentially_abusive))
+    if asked.min_area_ha is not None:
+        found.append(column.area_ha >= asked.min_area_ha)
+    if asked.max_area_ha is not None:
+        found.append(column.area_ha <= asked.max_area_ha)
+    if asked.min_probability is not None:
+        found.append(column.clearcut_probability >= asked.min_probability)
+    if asked.updated_since is not None:
+        found.append(column.changed_at >= parse_moment(asked.updated_since))
+    if asked.datetime is not None:
+        first, last = parse_interval(asked.datetime)
+        if first is not None:
+            found.append(column.first_low >= first)
+        if last is not None:
+            found.append(sa.func.coalesce(column.last_intact, column.first_low) <= last)
+    if asked.criterion is not None:
+        met = sa.select(alert_criteria.c.alert_seq).where(alert_criteria.c.code == asked.criterion)
+        found.append(column.seq.in_(met))
+    if asked.bbox is not None:
+        found.append(_meets(connection, alerts, parse_bbox(asked.bbox)))
+    return found
+
+
+def _meets(connection: sa.Connection, table: sa.Table, bbox: Bbox) -> sa.ColumnElement[bool]:
+    """Rows whose outline meets a box."""
+    west, south, east, north = bbox
+    if west > east:
+        parts = ((west, south, 180.0, north), (-180.0, south, east, north))
+        return sa.or_(*(_meets(connection, table, part) for part in parts))
+    if connection.dialect.name != "sqlite":
+        box = sa.func.ST_MakeEnvelope(west, south, east, north, 4326)
+        return sa.func.ST_Intersects(sa.literal_column(f"{table.name}.geom"), box).is_(True)
+    column = table.c
+    inside = sa.and_(column.min_lon >= west, column.max_lon <= east, column.min_lat >= south, column.max_lat <= north)
+    touching = sa.and_(column.min_lon <= east, column.max_lon >= west, column.min_lat <= north, column.max_lat >= south)
+    # The outlines themselves are looked at where the box's edge runs through their bounds alone.
+    exact = sa.and_(touching, sa.or_(inside, sa.func.outline_meets(column.geometry, west, south, east, north) == 1))
+    tree = sa.table(
+        f"{table.name}_tree", *(sa.column(name) for name in ("seq", "min_lon", "max_lon", "min_lat", "max_lat"))
+    )
+    near = sa.select(tree.c.seq).where(
+        tree.c.min_lon <= east, tree.c.max_lon >= west, tree.c.min_lat <= north, tree.c.max_lat >= south
+    )
+    matches = connection.execute(sa.select(sa.func.count()).select_from(near.limit(_FEW).subquery())).scalar_one()
+    return exact if matches >= _FEW else sa.and_(column.seq.in_(near), exact)
