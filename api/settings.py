@@ -12,7 +12,9 @@ from typing import Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from sqlalchemy import URL
 
+from api.store.database import database_url
 from tiles.catalog import Credentials
 from tiles.errors import InvalidParameterError
 
@@ -47,6 +49,20 @@ class Settings(BaseSettings):
         Whether small clouds that stay where they were are read as bare ground (ADR 0011).
     least_days_saved
         Days by which a date must make losses known sooner for its bands to be read; 0 reads all (ADR 0020).
+    database_url
+        The store: ``postgresql://user:password@host/name``; by default SQLite in the data directory.
+    public_url
+        Address under which the service is reached, where a proxy stands before it: links are made of it.
+    data_licence
+        Of what the service gives out: SPDX identifier or URL. The Licence Ouverte 2.0 by default.
+    cors_origins
+        Web pages of other addresses that may read, separated by commas; none by default.
+    requests_per_minute
+        Of one client's address, to one process of the service; 0 is no limit.
+    max_body_bytes
+        Of a request.
+    max_exports_at_once
+        Whole exports that one process of the service writes at a time.
     """
 
     model_config = SettingsConfigDict(
@@ -66,6 +82,13 @@ class Settings(BaseSettings):
     max_requests_per_host: int = Field(default=8, ge=1, le=256)
     false_clouds: bool = False
     least_days_saved: float = Field(default=2.0, ge=0, le=30)
+    database_url: SecretStr | None = None
+    public_url: str | None = Field(default=None, pattern=r"^https?://[^\s?#]+$")
+    data_licence: str = "etalab-2.0"
+    cors_origins: str = ""
+    requests_per_minute: int = Field(default=6000, ge=0)
+    max_body_bytes: int = Field(default=1_000_000, ge=1000)
+    max_exports_at_once: int = Field(default=2, ge=1, le=20)
 
     @classmethod
     def settings_customise_sources(
@@ -87,6 +110,10 @@ class Settings(BaseSettings):
                     f"only one of {_variable(first)} and {_variable(second)} is given, and they go together"
                 )
         return self
+
+    def store_url(self) -> URL:
+        """Address of the store; see `api.store.database.database_url`."""
+        return database_url(_told(self.database_url), self.data_dir)
 
     def credentials(self) -> Credentials:
         """What opens the archives that ask who reads."""
@@ -130,6 +157,11 @@ def data_folder(asked: Path | None) -> Path:
         As of `load_settings`.
     """
     return (asked or load_settings().data_dir).expanduser()
+
+
+def set_data_folder(path: Path) -> None:
+    """Set the data directory for this process and those that it starts."""
+    os.environ[_variable("data_dir")] = str(path)
 
 
 def _variable(name: str) -> str:

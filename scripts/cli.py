@@ -16,6 +16,7 @@ from scripts.exit_codes import ExitCode, exit_code_of
 from scripts.layers_command import layers
 from scripts.models_command import models
 from scripts.rules_command import rules_app
+from scripts.store_commands import db, ingest, serve, token
 from scripts.train_data_command import train
 from scripts.train_model_command import train_abuse_model, train_model
 from tiles.errors import AreaError, SylvigieError
@@ -40,6 +41,10 @@ app.command("evaluate")(evaluate)
 app.add_typer(models, name="models")
 app.add_typer(rules_app, name="rules")
 app.add_typer(layers, name="layers")
+app.command("ingest")(ingest)
+app.add_typer(db, name="db")
+app.add_typer(token, name="token")
+app.command("serve")(serve)
 
 _Tiles = Annotated[str, typer.Option(help="france, names such as 31TFJ,31TGJ, or a file with one on each line.")]
 _Scheduler = Annotated[str | None, typer.Option(help="Cluster: address of its scheduler, tcp://HOST:PORT.")]

@@ -71,6 +71,10 @@ class CellCounts:
             delta.abusive += sign * abusive
             delta.area_m2 += sign * area_m2
 
+    def totals(self) -> dict[tuple[int, int, int], tuple[int, int, int]]:
+        """Alerts, abusive ones and square metres of each cell (level, column, row) that something changed in."""
+        return {cell: (d.alerts, d.abusive, d.area_m2) for cell, d in self._deltas.items() if d.alerts}
+
     def write(self, connection: sa.Connection) -> None:
         """Change the counts in the store."""
         rows = [

@@ -158,7 +158,7 @@ def outlines_page(
         query = sa.select(*columns, scans.c.kind, version.scan_seq, order.value)
         query = query.join(alerts, alerts.c.seq == version.alert_seq).join(scans, scans.c.seq == version.scan_seq)
         if bbox is not None:
-            query = query.where(_meets(connection, alert_versions, parse_bbox(bbox)))
+            query = query.where(meets(connection, alert_versions, parse_bbox(bbox)))
         for name, column in (("alert", alerts.c.id), ("month", version.month)):
             if equal.get(name) is not None:
                 query = query.where(column == equal[name])
@@ -195,7 +195,7 @@ def zones_page(
     with database.reading() as connection:
         query = sa.select(zones.c.seq, zones.c.id, zones.c.geometry, zones.c.feature, order.value)
         if bbox is not None:
-            query = query.where(_meets(connection, zones, parse_bbox(bbox)))
+            query = query.where(meets(connection, zones, parse_bbox(bbox)))
         if layer is not None:
             query = query.where(zones.c.layer == layer)
         if cursor is not None:
@@ -368,16 +368,16 @@ def _conditions(connection: sa.Connection, asked: AlertFilter) -> list[sa.Column
         met = sa.select(alert_criteria.c.alert_seq).where(alert_criteria.c.code == asked.criterion)
         found.append(column.seq.in_(met))
     if asked.bbox is not None:
-        found.append(_meets(connection, alerts, parse_bbox(asked.bbox)))
+        found.append(meets(connection, alerts, parse_bbox(asked.bbox)))
     return found
 
 
-def _meets(connection: sa.Connection, table: sa.Table, bbox: Bbox) -> sa.ColumnElement[bool]:
+def meets(connection: sa.Connection, table: sa.Table, bbox: Bbox) -> sa.ColumnElement[bool]:
     """Rows whose outline meets a box."""
     west, south, east, north = bbox
     if west > east:
         parts = ((west, south, 180.0, north), (-180.0, south, east, north))
-        return sa.or_(*(_meets(connection, table, part) for part in parts))
+        return sa.or_(*(meets(connection, table, part) for part in parts))
     if connection.dialect.name != "sqlite":
         box = sa.func.ST_MakeEnvelope(west, south, east, north, 4326)
         return sa.func.ST_Intersects(sa.literal_column(f"{table.name}.geom"), box).is_(True)
@@ -385,7 +385,7 @@ def _meets(connection: sa.Connection, table: sa.Table, bbox: Bbox) -> sa.ColumnE
     inside = sa.and_(column.min_lon >= west, column.max_lon <= east, column.min_lat >= south, column.max_lat <= north)
     touching = sa.and_(column.min_lon <= east, column.max_lon >= west, column.min_lat <= north, column.max_lat >= south)
     # The outlines themselves are looked at where the box's edge runs through their bounds alone.
-    exact = sa.and_(touching, sa.or_(inside, sa.func.outline_meets(column.geometry, west, south, east, north) == 1))
+    exact = sa.and_(touching, sa.or_(inside, sa.func.outlinemeets(column.geometry, west, south, east, north) == 1))
     tree = sa.table(
         f"{table.name}_tree", *(sa.column(name) for name in ("seq", "min_lon", "max_lon", "min_lat", "max_lat"))
     )

@@ -1,0 +1,81 @@
+"""The service: `create_app(settings)` builds it; nothing is opened before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import Depends, FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.middleware.gzip import GZipMiddleware
+from fastapi.responses import JSONResponse
+
+from api.access import Right, allowed
+from api.middleware import Gate
+from api.openapi import description_of
+from api.problems import lay_handlers
+from api.routes import alerts, features, health, maps
+from api.service import Service
+from api.settings import Settings
+from api.store.database import Database
+from api.store.upgrading import require_current
+from detector.pipeline import software_version
+
+_DESCRIPTION = (
+    "Alertes de coupes rases vues par Sentinel-2 : OGC API - Features, tuiles, images, exports. "
+    "/ Alerts of clear-cuts seen by Sentinel-2. Sylvigie never says that a felling is illegal."
+)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Build the service.
+
+    Parameters
+    ----------
+    settings
+        Of the environment.
+
+    Raises
+    ------
+    tiles.errors.SylvigieError
+        When an address of the store will not do; when it starts, where the store cannot serve.
+    """
+    service = Service(settings, Database(settings.store_url()))
+
+    @asynccontextmanager
+    async def running(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001 - as FastAPI calls it
+        require_current(service.database)
+        yield
+        service.database.close()
+
+    app = FastAPI(
+        title="Sylvigie",
+        description=_DESCRIPTION,
+        version=software_version(),
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=running,
+    )
+    app.state.service = service
+    for module in (features, alerts, maps, health):
+        app.include_router(module.router)
+    lay_handlers(app)
+
+    @app.get(f"{features.ROOT}/openapi.json", include_in_schema=False, dependencies=[Depends(allowed(Right.READ))])
+    async def description() -> JSONResponse:
+        return JSONResponse(description_of(app), media_type="application/vnd.oai.openapi+json;version=3.0")
+
+    app.add_middleware(GZipMiddleware, minimum_size=2000, compresslevel=4)
+    origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
+    if origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=origins, allow_methods=["GET"], allow_headers=["If-None-Match"]
+        )
+    app.add_middleware(
+        Gate,
+        figures=service.figures,
+        requests_per_minute=settings.requests_per_minute,
+        most_body_bytes=settings.max_body_bytes,
+    )
+    return app

@@ -1,0 +1,94 @@
+"""What is wrong, as HTTP says it: one table of codes, one shape of answer (OGC API - Features, 7.5)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from api.store.filters import sentence_of
+from tiles.errors import (
+    AccessRefusedError,
+    FilterError,
+    InvalidParameterError,
+    NotFoundError,
+    StoreBusyError,
+    StoreError,
+    SylvigieError,
+)
+
+CODES: Final[tuple[tuple[type[SylvigieError], int], ...]] = (
+    (FilterError, 400),
+    (InvalidParameterError, 400),
+    (AccessRefusedError, 401),
+    (NotFoundError, 404),
+    (StoreBusyError, 503),
+    (StoreError, 503),
+    (SylvigieError, 500),
+)
+"""The first that fits counts."""
+
+
+class Problem(BaseModel):
+    """What is wrong with a request."""
+
+    code: str = Field(description="The HTTP status.", examples=["400"])
+    description: str = Field(description="One sentence: what, where, what to do.", examples=["limit will not do: …"])
+
+
+def problem(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """The answer to a request that will not do."""
+    return JSONResponse({"code": str(status), "description": sentence}, status, headers)
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What a route may answer beside what it is for."""
+    words = {
+        304: "Not changed since it was asked for last.",
+        400: "A parameter will not do.",
+        401: "A token is missing, or not good.",
+        404: "Not there.",
+        406: "Not to be had in this form.",
+        413: "Too long.",
+        414: "The query is too long.",
+        429: "Too many requests.",
+        503: "The store, or the service, is busy: try again.",
+    }
+    always = (400, 401, 414, 429, 503)
+    told: dict[int | str, dict[str, Any]] = {
+        status: {"description": words[status], "model": Problem}
+        for status in sorted({*always, *statuses})
+        if status != 304
+    }
+    if 304 in statuses:
+        told[304] = {"description": words[304]}
+    return told
+
+
+def code_of(error: SylvigieError) -> int:
+    """The HTTP status of an error of ours."""
+    return next(code for kind, code in CODES if isinstance(error, kind))
+
+
+def lay_handlers(app: FastAPI) -> None:
+    """Have every error answered in the one shape."""
+
+    @app.exception_handler(SylvigieError)
+    async def ours(request: Request, error: SylvigieError) -> JSONResponse:  # noqa: ARG001
+        status = code_of(error)
+        headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}.get(status)
+        return problem(status, str(error), headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def not_valid(request: Request, error: RequestValidationError) -> JSONResponse:  # noqa: ARG001
+        return problem(400, sentence_of(list(error.errors())))
+
+    @app.exception_handler(HTTPException)
+    async def of_the_framework(request: Request, error: HTTPException) -> JSONResponse:
+        said = {404: f"There is nothing at {request.url.path[:200]}.", 405: f"{request.method} is not for this."}
+        sentence = said.get(error.status_code, str(error.detail))
+        return problem(error.status_code, sentence, dict(error.headers or {}))

@@ -1,0 +1,347 @@
+"""OGC API - Features, Part 1 (core, GeoJSON, OpenAPI 3.0) and Part 2 (coordinate systems), over the store."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlencode
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.access import Right, allowed
+from api.crs import STORED, Crs, bbox_in_degrees, feature_in
+from api.features import UNCORRECTED_EN, UNCORRECTED_FR, AlertFeature
+from api.problems import responses
+from api.schemas import (
+    Collection,
+    Collections,
+    Conformance,
+    Extent,
+    Feature,
+    FeatureCollection,
+    Landing,
+    Link,
+    SpatialExtent,
+)
+from api.service import Service, current_state, entity_tag, json_line, service_of, unchanged, validators
+from api.store import reading
+from api.store.filters import AlertFilter
+from api.store.reading import MOST_AT_ONCE, Page
+from api.store.tables import alert_versions, alerts, zones
+from tiles.errors import FilterError, NotFoundError
+
+ROOT: Final = "/api/v1"
+GEOJSON: Final = "application/geo+json"
+ATTRIBUTION: Final = "Sylvigie ; contient des données Copernicus Sentinel modifiées"
+DEFAULT_LIMIT: Final = 10
+CONFORMS_TO: Final = [
+    f"http://www.opengis.net/spec/ogcapi-{part}"
+    for part in (
+        "common-1/1.0/conf/core",
+        "features-1/1.0/conf/core",
+        "features-1/1.0/conf/oas30",
+        "features-1/1.0/conf/geojson",
+        "features-2/1.0/conf/crs",
+    )
+]
+
+router = APIRouter(prefix=ROOT, tags=["Features"], dependencies=[Depends(allowed(Right.READ))])
+
+_Limit = Annotated[
+    int,
+    Field(
+        ge=1,
+        description=f"Features of a page; more than {MOST_AT_ONCE} are {MOST_AT_ONCE}.",
+        json_schema_extra={"maximum": MOST_AT_ONCE},
+    ),
+]
+_Cursor = Annotated[str | None, Field(max_length=400, description="Of a next link; not to be made by hand.")]
+_CrsField = Annotated[Crs, Field(description="Coordinate system of the answer.")]
+_BboxCrs = Annotated[Crs, Field(alias="bbox-crs", description="Coordinate system of bbox.")]
+_Form = Annotated[Literal["json", "geojson"], Field(description="Form of the answer.")]
+
+
+class AlertsQuery(AlertFilter):
+    """A page of alerts."""
+
+    limit: _Limit = DEFAULT_LIMIT
+    cursor: _Cursor = None
+    crs: _CrsField = STORED
+    bbox_crs: _BboxCrs = STORED
+    f: _Form = "json"
+
+
+class _OtherQuery(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bbox: str | None = Field(None, max_length=200, description="Box that the outline meets.")
+    limit: _Limit = DEFAULT_LIMIT
+    cursor: _Cursor = None
+    crs: _CrsField = STORED
+    bbox_crs: _BboxCrs = STORED
+    f: _Form = "json"
+
+
+class OutlinesQuery(_OtherQuery):
+    """A page of outlines."""
+
+    alert: str | None = Field(None, max_length=64, description="Identity of the alert.")
+    month: str | None = Field(None, pattern=r"^[0-9]{4}-[0-9]{2}$", description="Month of the scan that told it.")
+
+
+class ZonesQuery(_OtherQuery):
+    """A page of zones."""
+
+    layer: str | None = Field(None, pattern=r"^[a-z0-9_]{1,32}$", description="Layer of the zone.")
+
+
+class OneQuery(BaseModel):
+    """One feature."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    crs: _CrsField = STORED
+    f: _Form = "json"
+
+
+@dataclass(frozen=True)
+class _Described:
+    """What the service says of a collection."""
+
+    title: str
+    description: str
+    table: sa.Table
+    one: Callable[..., AlertFeature]
+
+
+COLLECTIONS: Final[Mapping[str, _Described]] = {
+    "alerts": _Described(
+        "Alertes de coupes rases",
+        "Pertes de couvert forestier vues par Sentinel-2, leurs critères et leur revue. "
+        f"{UNCORRECTED_FR}. / Losses of forest seen by Sentinel-2. {UNCORRECTED_EN}.",
+        alerts,
+        reading.alert,
+    ),
+    "outlines": _Described(
+        "Contours par mois",
+        "Contours successifs de chaque alerte, un par mois où il a changé. / Outlines of each alert, month by month.",
+        alert_versions,
+        reading.outline,
+    ),
+    "zones": _Described(
+        "Zonages",
+        "Zones sur lesquelles les alertes ont été croisées. / Zones that alerts were laid on.",
+        zones,
+        reading.zone,
+    ),
+}
+_CollectionId = Annotated[str, Path(pattern=r"^(alerts|outlines|zones)$", description="alerts, outlines or zones")]
+_FeatureId = Annotated[str, Path(max_length=128, description="Identity of the feature.")]
+
+
+@router.get("", responses=responses(), summary="Landing page")
+async def landing(request: Request) -> Landing:
+    """What the service is, and where everything else is."""
+    service = service_of(request)
+    root = service.base_url(request) + ROOT
+    links = [
+        _link(root, "self", "application/json", "Cette page"),
+        _link(f"{root}/openapi.json", "service-desc", "application/vnd.oai.openapi+json;version=3.0", "OpenAPI"),
+        _link(f"{root}/conformance", "conformance", "application/json", "Conformité"),
+        _link(f"{root}/collections", "data", "application/json", "Collections"),
+    ]
+    return Landing(
+        title="Sylvigie",
+        description="Veille satellitaire des coupes rases. / A satellite watch on clear-cuts.",
+        attribution=ATTRIBUTION,
+        license=service.settings.data_licence,
+        links=links,
+    )
+
+
+@router.get("/conformance", responses=responses(), summary="Conformance")
+async def conformance() -> Conformance:
+    """The standards' classes that the service conforms to."""
+    return Conformance(conformsTo=CONFORMS_TO)
+
+
+@router.get("/collections", responses=responses(), summary="Collections")
+def collections(request: Request) -> Collections:
+    """What there is."""
+    service = service_of(request)
+    root = service.base_url(request) + ROOT
+    described = [_collection(service, root, name) for name in COLLECTIONS]
+    return Collections(
+        links=[_link(f"{root}/collections", "self", "application/json", "Collections")], collections=described
+    )
+
+
+@router.get("/collections/{collection}", responses=responses(404), summary="A collection")
+def collection(request: Request, collection: _CollectionId) -> Collection:
+    """What a collection is."""
+    service = service_of(request)
+    return _collection(service, service.base_url(request) + ROOT, collection)
+
+
+_PAGE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "A page of features.", "content": {GEOJSON: {"schema": FeatureCollection.model_json_schema()}}}
+}
+_ONE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "The feature.", "content": {GEOJSON: {"schema": Feature.model_json_schema()}}}
+}
+
+
+@router.get(
+    "/collections/alerts/items",
+    responses=responses(304) | _PAGE,
+    response_class=Response,
+    summary="Alerts, filtered and in an order",
+)
+def alert_items(request: Request, query: Annotated[AlertsQuery, Query()]) -> Response:
+    """A page of alerts; its `next` link leads on, at the same cost from first to last."""
+
+    def page(database: Any) -> Page:
+        asked = AlertFilter.of(query.model_dump(include=set(AlertFilter.model_fields), exclude_none=True))
+        return reading.alerts_page(database, _in_degrees(asked, query.bbox_crs), _limit(query), query.cursor)
+
+    return _items(request, query, page)
+
+
+@router.get(
+    "/collections/outlines/items",
+    responses=responses(304) | _PAGE,
+    response_class=Response,
+    summary="Outlines by month",
+)
+def outline_items(request: Request, query: Annotated[OutlinesQuery, Query()]) -> Response:
+    """A page of the outlines that alerts had."""
+
+    def page(database: Any) -> Page:
+        return reading.outlines_page(
+            database, _limit(query), query.cursor, bbox=_box(query), alert=query.alert, month=query.month
+        )
+
+    return _items(request, query, page)
+
+
+@router.get("/collections/zones/items", responses=responses(304) | _PAGE, response_class=Response, summary="Zones")
+def zone_items(request: Request, query: Annotated[ZonesQuery, Query()]) -> Response:
+    """A page of the zones that alerts were laid on."""
+
+    def page(database: Any) -> Page:
+        return reading.zones_page(database, _limit(query), query.cursor, bbox=_box(query), layer=query.layer)
+
+    return _items(request, query, page)
+
+
+@router.get(
+    "/collections/{collection}/items/{feature_id}",
+    responses=responses(304, 404) | _ONE,
+    response_class=Response,
+    summary="One feature",
+)
+def item(
+    request: Request, collection: _CollectionId, feature_id: _FeatureId, query: Annotated[OneQuery, Query()]
+) -> Response:
+    """One feature of a collection; closed alerts are found too."""
+    service = service_of(request)
+    state = current_state(service)
+    if (seen := unchanged(request, state)) is not None:
+        return seen
+    feature = COLLECTIONS[collection].one(service.database, feature_id)
+    root = f"{service.base_url(request)}{ROOT}/collections/{collection}"
+    document = json.loads(feature_in(feature, query.crs))
+    document["links"] = _plain(
+        [
+            _link(f"{root}/items/{feature_id}", "self", GEOJSON, "Cet objet"),
+            _link(root, "collection", "application/json", "Sa collection"),
+        ]
+    )
+    headers = validators(entity_tag(request, state)) | {"Content-Crs": f"<{query.crs}>"}
+    return json_line(json.dumps(document, ensure_ascii=False), GEOJSON, headers)
+
+
+def _items(request: Request, query: AlertsQuery | _OtherQuery, page_of: Callable[[Any], Page]) -> Response:
+    service = service_of(request)
+    state = current_state(service)
+    if (seen := unchanged(request, state)) is not None:
+        return seen
+    try:
+        page = page_of(service.database)
+    except ValueError as error:
+        raise FilterError(f"bbox will not do: {error}.") from error
+    headers = validators(entity_tag(request, state)) | {"Content-Crs": f"<{query.crs}>"}
+    features = [feature_in(feature, query.crs) for feature in page.features]
+    head: dict[str, Any] = {
+        "type": "FeatureCollection",
+        "timeStamp": dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "numberReturned": len(features),
+    }
+    if page.cursor is None and query.cursor is None:
+        head["numberMatched"] = len(features)
+    head["links"] = _plain(_page_links(request, service, page))
+    # Features are text already: reading them to write them again would be most of the work.
+    text = json.dumps(head, ensure_ascii=False)[:-1] + ', "features": [\n' + ",\n".join(features) + "\n]}"
+    return json_line(text, GEOJSON, headers)
+
+
+def _page_links(request: Request, service: Service, page: Page) -> list[Link]:
+    address = service.base_url(request) + request.url.path
+    here = f"{address}?{request.url.query}" if request.url.query else address
+    links = [
+        _link(here, "self", GEOJSON, "Cette page"),
+        _link(address.removesuffix("/items"), "collection", None, None),
+    ]
+    if page.cursor is not None:
+        asked = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+        links.append(
+            _link(f"{address}?{urlencode([*asked, ('cursor', page.cursor)])}", "next", GEOJSON, "Page suivante")
+        )
+    return links
+
+
+def _limit(query: AlertsQuery | _OtherQuery) -> int:
+    return min(query.limit, MOST_AT_ONCE)
+
+
+def _box(query: _OtherQuery) -> str | None:
+    return None if query.bbox is None else bbox_in_degrees(query.bbox, query.bbox_crs)
+
+
+def _in_degrees(asked: AlertFilter, crs: Crs) -> AlertFilter:
+    if asked.bbox is None or crs is STORED:
+        return asked
+    return asked.model_copy(update={"bbox": bbox_in_degrees(asked.bbox, crs)})
+
+
+def _collection(service: Service, root: str, name: str) -> Collection:
+    if name not in COLLECTIONS:
+        raise NotFoundError(f"There is no collection {name[:64]}: there are {', '.join(COLLECTIONS)}.")
+    what, address = COLLECTIONS[name], f"{root}/collections/{name}"
+    extent = reading.extent_of(service.database, what.table)
+    spatial = None if extent is None else Extent(spatial=SpatialExtent(bbox=[list(extent)], crs=Crs.CRS84))
+    return Collection(
+        id=name,
+        title=what.title,
+        description=what.description,
+        crs=[crs.value for crs in Crs],
+        storageCrs=STORED,
+        extent=spatial,
+        links=[
+            _link(address, "self", "application/json", what.title),
+            _link(f"{address}/items", "items", GEOJSON, what.title),
+        ],
+    )
+
+
+def _link(href: str, rel: str, media_type: str | None, title: str | None) -> Link:
+    return Link(href=href, rel=rel, type=media_type, title=title)
+
+
+def _plain(links: list[Link]) -> list[dict[str, str]]:
+    return [link.model_dump(exclude_none=True) for link in links]

@@ -1,0 +1,37 @@
+"""Tiles for maps."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+
+from api import vector_tiles
+from api.access import Right, allowed
+from api.problems import responses
+from api.routes.features import ROOT
+from api.service import current_state, entity_tag, service_of, unchanged, validators
+from api.vector_tiles import TileAddress
+
+router = APIRouter(prefix=f"{ROOT}/tiles", tags=["Maps"], dependencies=[Depends(allowed(Right.READ))])
+
+Zoom = Annotated[int, Path(ge=0, le=vector_tiles.MOST_ZOOM)]
+Place = Annotated[int, Path(ge=0, lt=1 << vector_tiles.MOST_ZOOM)]
+
+
+@router.get(
+    "/alerts/{z}/{x}/{y}.mvt",
+    responses=responses(304, 404)
+    | {200: {"description": "A vector tile.", "content": {vector_tiles.MEDIA_TYPE: {"schema": {"type": "string"}}}}},
+    response_class=Response,
+    summary="Alerts as vector tiles",
+)
+def alerts_tile(request: Request, z: Zoom, x: Place, y: Place) -> Response:
+    """Up to zoom 11 counts on a grid (layer `cells`), beyond outlines (layer `alerts`)."""
+    address = TileAddress(z, x, y)
+    service = service_of(request)
+    state = current_state(service)
+    if (seen := unchanged(request, state)) is not None:
+        return seen
+    tile = vector_tiles.alerts_tile(service.database, address)
+    return Response(tile, media_type=vector_tiles.MEDIA_TYPE, headers=validators(entity_tag(request, state)))
