@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -80,7 +81,12 @@ def lay_handlers(app: FastAPI) -> None:
     @app.exception_handler(SylvigieError)
     async def ours(request: Request, error: SylvigieError) -> JSONResponse:  # noqa: ARG001
         status = code_of(error)
-        headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}.get(status)
+        if status >= 500:
+            # Where the store lies, and what its engine said, is for those who run it.
+            structlog.get_logger("sylvigie.http").error("refused", error=str(error))
+            kind = "The store cannot answer now" if status == 503 else "A fault of Sylvigie's own"
+            return problem(status, f"{kind}: try again in a moment.", {"Retry-After": "5"})
+        headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
         return problem(status, str(error), headers)
 
     @app.exception_handler(RequestValidationError)

@@ -385,7 +385,7 @@ def meets(connection: sa.Connection, table: sa.Table, bbox: Bbox) -> sa.ColumnEl
     inside = sa.and_(column.min_lon >= west, column.max_lon <= east, column.min_lat >= south, column.max_lat <= north)
     touching = sa.and_(column.min_lon <= east, column.max_lon >= west, column.min_lat <= north, column.max_lat >= south)
     # The outlines themselves are looked at where the box's edge runs through their bounds alone.
-    exact = sa.and_(touching, sa.or_(inside, sa.func.outlinemeets(column.geometry, west, south, east, north) == 1))
+    exact = sa.and_(touching, sa.or_(inside, sa.func.outline_meets(column.geometry, west, south, east, north) == 1))
     tree = sa.table(
         f"{table.name}_tree", *(sa.column(name) for name in ("seq", "min_lon", "max_lon", "min_lat", "max_lat"))
     )
