@@ -56,6 +56,11 @@ def _as_30(node: Any) -> Any:
 def _tidy(operation: dict[str, Any]) -> None:
     """Parameters as OGC API - Features writes them; FastAPI's own 422 is not ours, which is 400."""
     operation.get("responses", {}).pop("422", None)
+    for status, response in operation.get("responses", {}).items():
+        if status >= "400":
+            # Errors are JSON, whatever the form of what was asked for.
+            (content,) = response["content"].values()
+            response["content"] = {"application/json": content}
     for parameter in operation.get("parameters", ()):
         schema = parameter["schema"]
         if parameter["in"] == "query":

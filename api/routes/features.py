@@ -66,6 +66,12 @@ _BboxCrs = Annotated[Crs, Field(alias="bbox-crs", description="Coordinate system
 _Form = Annotated[Literal["json", "geojson"], Field(description="Form of the answer.")]
 
 
+class GeoJsonResponse(Response):
+    """GeoJSON (RFC 7946)."""
+
+    media_type = GEOJSON
+
+
 class AlertsQuery(AlertFilter):
     """A page of alerts."""
 
@@ -189,17 +195,15 @@ def collection(request: Request, collection: _CollectionId) -> Collection:
 
 
 _PAGE: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"description": "A page of features.", "content": {GEOJSON: {"schema": FeatureCollection.model_json_schema()}}}
+    200: {"description": "A page of features.", "model": FeatureCollection}
 }
-_ONE: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"description": "The feature.", "content": {GEOJSON: {"schema": Feature.model_json_schema()}}}
-}
+_ONE: Final[dict[int | str, dict[str, Any]]] = {200: {"description": "The feature.", "model": Feature}}
 
 
 @router.get(
     "/collections/alerts/items",
     responses=responses(304) | _PAGE,
-    response_class=Response,
+    response_class=GeoJsonResponse,
     summary="Alerts, filtered and in an order",
 )
 def alert_items(request: Request, query: Annotated[AlertsQuery, Query()]) -> Response:
@@ -215,7 +219,7 @@ def alert_items(request: Request, query: Annotated[AlertsQuery, Query()]) -> Res
 @router.get(
     "/collections/outlines/items",
     responses=responses(304) | _PAGE,
-    response_class=Response,
+    response_class=GeoJsonResponse,
     summary="Outlines by month",
 )
 def outline_items(request: Request, query: Annotated[OutlinesQuery, Query()]) -> Response:
@@ -229,7 +233,9 @@ def outline_items(request: Request, query: Annotated[OutlinesQuery, Query()]) ->
     return _items(request, query, page)
 
 
-@router.get("/collections/zones/items", responses=responses(304) | _PAGE, response_class=Response, summary="Zones")
+@router.get(
+    "/collections/zones/items", responses=responses(304) | _PAGE, response_class=GeoJsonResponse, summary="Zones"
+)
 def zone_items(request: Request, query: Annotated[ZonesQuery, Query()]) -> Response:
     """A page of the zones that alerts were laid on."""
 
@@ -242,7 +248,7 @@ def zone_items(request: Request, query: Annotated[ZonesQuery, Query()]) -> Respo
 @router.get(
     "/collections/{collection}/items/{feature_id}",
     responses=responses(304, 404) | _ONE,
-    response_class=Response,
+    response_class=GeoJsonResponse,
     summary="One feature",
 )
 def item(

@@ -16,7 +16,7 @@ from api.vector_tiles import TileAddress
 router = APIRouter(prefix=f"{ROOT}/tiles", tags=["Maps"], dependencies=[Depends(allowed(Right.READ))])
 
 Zoom = Annotated[int, Path(ge=0, le=vector_tiles.MOST_ZOOM)]
-Place = Annotated[int, Path(ge=0, lt=1 << vector_tiles.MOST_ZOOM)]
+Place = Annotated[int, Path(ge=0, le=(1 << vector_tiles.MOST_ZOOM) - 1)]
 
 
 @router.get(
