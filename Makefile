@@ -1,10 +1,11 @@
 # Everything runs in a virtual environment of this checkout; Python and make are all that it takes.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench clean
+.PHONY: help demo serve test check format bench clean
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+DATA_DIR ?= sylvigie-demo
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +20,9 @@ $(VENV)/.stamp: pyproject.toml requirements.lock
 
 demo: $(VENV)/.stamp  ## clear-cuts found on real Sentinel-2 images, and a picture of them
 	$(BIN)/sylvigie demo
+
+serve: $(VENV)/.stamp  ## the store over HTTP: the demo's, or DATA_DIR=...
+	$(BIN)/sylvigie serve --data-dir $(DATA_DIR)
 
 test: $(VENV)/.stamp  ## all tests
 	$(BIN)/python -m pytest

@@ -14,7 +14,7 @@ from api.access import Right, allowed
 from api.middleware import Gate
 from api.openapi import description_of
 from api.problems import lay_handlers
-from api.routes import alerts, features, health, maps
+from api.routes import alerts, features, feeds, health, maps
 from api.service import Service
 from api.settings import Settings
 from api.store.database import Database
@@ -58,7 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=running,
     )
     app.state.service = service
-    for module in (features, alerts, maps, health):
+    for module in (features, alerts, feeds, maps, health):
         app.include_router(module.router)
     lay_handlers(app)
 

@@ -15,7 +15,7 @@ class Link(BaseModel):
 
     href: str = Field(examples=["http://localhost:8000/api/v1/collections"])
     rel: str = Field(examples=["next"])
-    type: str | None = Field(None, examples=["application/geo+json"])
+    type: str | None = Field(default=None, examples=["application/geo+json"])
     title: str | None = None
 
 
@@ -94,7 +94,7 @@ class FeatureCollection(BaseModel):
     type: Literal["FeatureCollection"]
     timeStamp: dt.datetime  # noqa: N815
     numberReturned: int  # noqa: N815
-    numberMatched: int | None = Field(None, description="Told where it costs nothing to know.")  # noqa: N815
+    numberMatched: int | None = Field(default=None, description="Told where it costs nothing to know.")  # noqa: N815
     links: list[Link]
     features: list[Feature]
 
@@ -155,8 +155,8 @@ class NewReview(BaseModel):
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     state: ReviewState = Field(examples=["rejected"])
-    reason: str | None = Field(None, min_length=1, max_length=200, examples=["dépérissement, vu sur place"])
-    comment: str | None = Field(None, min_length=1, max_length=4000)
+    reason: str | None = Field(default=None, min_length=1, max_length=200, examples=["dépérissement, vu sur place"])
+    comment: str | None = Field(default=None, min_length=1, max_length=4000)
 
 
 class Health(BaseModel):

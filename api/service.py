@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ class Service:
     figures: Figures = field(default_factory=Figures)
 
     def __post_init__(self) -> None:
-        self.exports = asyncio.Semaphore(self.settings.max_exports_at_once)
+        self.exports = threading.BoundedSemaphore(self.settings.max_exports_at_once)
 
     @property
     def data_dir(self) -> Path:

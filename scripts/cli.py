@@ -16,7 +16,7 @@ from scripts.exit_codes import ExitCode, exit_code_of
 from scripts.layers_command import layers
 from scripts.models_command import models
 from scripts.rules_command import rules_app
-from scripts.store_commands import db, ingest, serve, token
+from scripts.store_commands import db, export, ingest, serve, store_months, token
 from scripts.train_data_command import train
 from scripts.train_model_command import train_abuse_model, train_model
 from tiles.errors import AreaError, SylvigieError
@@ -45,6 +45,7 @@ app.command("ingest")(ingest)
 app.add_typer(db, name="db")
 app.add_typer(token, name="token")
 app.command("serve")(serve)
+app.command("export")(export)
 
 _Tiles = Annotated[str, typer.Option(help="france, names such as 31TFJ,31TGJ, or a file with one on each line.")]
 _Scheduler = Annotated[str | None, typer.Option(help="Cluster: address of its scheduler, tcp://HOST:PORT.")]
@@ -143,7 +144,7 @@ def monthly(
     track = TrackAlerts(
         request.catalogue, request.credentials, request.params, request.max_requests_per_host, appraiser
     )
-    raise typer.Exit(run_month(request, work_tile, track, now))
+    raise typer.Exit(run_month(request, work_tile, track, now, store_months))
 
 
 @reference.command("build")

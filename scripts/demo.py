@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
+from api.store.scan_files import read_scan
 from detector.params import PatchParams
 from detector.pipeline import ScanParams
 from scripts.demo_archive import build_archive
 from scripts.picture import draw_alerts
 from scripts.report import print_result, run_with_report
+from scripts.store_commands import ingested_line, put_into_store
 from scripts.works import layers_and_rules, patch_scorer
 from tiles.catalog import open_catalogue
 from tiles.month import Month
@@ -26,7 +28,7 @@ def run_demo(out: Path) -> None:
     Parameters
     ----------
     out
-        Folder: ``archive/``, ``scan/`` and ``demo.png`` are put there.
+        Folder: ``archive/``, ``scan/``, ``demo.png`` and the store are put there.
     """
     archive = build_archive(out / "archive")
     result, cost = run_with_report(
@@ -41,6 +43,8 @@ def run_demo(out: Path) -> None:
         scorer=patch_scorer(out),
     )
     print_result(result, cost, out / "scan")
+    for told in put_into_store([read_scan(out / "scan")], out):
+        print(f"Store: {ingested_line(told)} `make serve` shows it.")
     picture = out / "demo.png"
     draw_alerts(archive.catalog, result, picture)
     print(f"Picture: {picture}")

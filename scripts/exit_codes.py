@@ -22,6 +22,8 @@ class ExitCode(IntEnum):
     """Another run holds the lock: it is named, and nothing was done."""
     TRACKING = 5
     """The tiles are done, but the alerts could not be brought up to them: run again."""
+    STORE = 6
+    """The alerts are worked out, but the store did not take them: run again, or `sylvigie ingest`."""
     INTERRUPTED = 130
     """Interrupted from the keyboard (128 + SIGINT): what was done stays."""
     TERMINATED = 143

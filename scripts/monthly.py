@@ -69,6 +69,14 @@ class Runner(Protocol):
         ...
 
 
+class StoreWork(Protocol):
+    """Puts months of the data directory into the store."""
+
+    def __call__(self, months: Sequence[Month], data_dir: Path) -> Sequence[str]:
+        """Put them in, and tell of each in a line."""
+        ...
+
+
 class HereRunner:
     """Runs the tiles in turn in this process.
 
@@ -108,6 +116,8 @@ class _Run:
     scenes_unheard: dict[str, str] = field(default_factory=dict)
     tracking_error: str | None = None
     tracking_detail: str | None = None
+    stored: tuple[str, ...] = ()
+    store_error: str | None = None
     stopped_by: str | None = None
     exit_code: ExitCode = ExitCode.DONE
 
@@ -128,6 +138,8 @@ class _Run:
         if self.stopped_by is None:
             if self.tracking_error is not None:
                 self.exit_code = ExitCode.TRACKING
+            elif self.store_error is not None:
+                self.exit_code = ExitCode.STORE
             elif self.tiles_left_out or not all(outcome.status.complete for outcome in self.outcomes):
                 self.exit_code = ExitCode.INCOMPLETE
         return [tile for tile in tiles if tile not in reached]
@@ -138,7 +150,9 @@ def newest_whole_month(today: dt.date) -> Month:
     return Month(today.year, today.month).shifted(-1)
 
 
-def run_month(request: RunRequest, work: TileWork, track: TrackWork, now: dt.datetime) -> ExitCode:
+def run_month(
+    request: RunRequest, work: TileWork, track: TrackWork, now: dt.datetime, store: StoreWork | None = None
+) -> ExitCode:
     """Run a month: its tiles, then its alerts.
 
     Parameters
@@ -151,6 +165,8 @@ def run_month(request: RunRequest, work: TileWork, track: TrackWork, now: dt.dat
         What is done with the patches of all.
     now
         The present, with a time zone.
+    store
+        What is done with the months whose alerts were worked out.
 
     Returns
     -------
@@ -172,7 +188,7 @@ def run_month(request: RunRequest, work: TileWork, track: TrackWork, now: dt.dat
     with locked(data_dir, RUN, clock.started):
         check_clock(data_dir, clock.started.date())
         leftovers = [str(path.relative_to(data_dir)) for path in remove_leftovers(data_dir, clock.started)]
-        return _run("monthly", str(request.month), request, work, track, clock, leftovers)
+        return _run("monthly", str(request.month), request, work, track, clock, leftovers, store)
 
 
 def build_references(request: RunRequest, build: TileWork, now: dt.datetime) -> ExitCode:
@@ -199,6 +215,7 @@ def _run(
     track: TrackWork | None,
     clock: RunClock,
     leftovers: Sequence[str],
+    store: StoreWork | None = None,
 ) -> ExitCode:
     jobs, run, title = request.jobs(), _Run(), f"{command} {request.month}"
     try:
@@ -211,6 +228,8 @@ def _run(
             about = {"command": command, "month": str(request.month), "tiles": len(jobs)}
             reporter.tell("run_started", **about, **me, leftovers_removed=list(leftovers))
             _work(run, runner, work, track, request, jobs, clock, reporter)
+            if store is not None and run.alerts is not None and run.stopped_by is None:
+                _store(run, store, request, reporter)
             not_reached = run.close(request.tiles)
             facts = _about(request, run, clock, leftovers)
             kept = _record(command, prefix, request, run, not_reached, facts, clock, reporter)
@@ -295,6 +314,18 @@ def _track(run: _Run, track: TrackWork, request: RunRequest, reporter: Reporter)
     reporter.tell("tracking_done", month=str(month), alerts=alerts, months_redone=sorted(run.alerts_redone), **left)
 
 
+def _store(run: _Run, store: StoreWork, request: RunRequest, reporter: Reporter) -> None:
+    """Put the months whose alerts were worked out into the store, the oldest first."""
+    months = [*(Month.parse(month) for month in sorted(run.alerts_redone)), request.month]
+    try:
+        run.stored = tuple(store(months, request.root))
+    except Exception as error:  # noqa: BLE001 - told; what was worked out stays, and can be put in later
+        run.store_error, detail = told(error, request.root)
+        reporter.tell("store_failed", message=run.store_error, detail=detail)
+        return
+    reporter.tell("store_done", months=[str(month) for month in months], told=list(run.stored))
+
+
 def _about(request: RunRequest, run: _Run, clock: RunClock, leftovers: Sequence[str]) -> dict[str, Any]:
     """What the record says of the run as a whole."""
     return {
@@ -319,6 +350,8 @@ def _about(request: RunRequest, run: _Run, clock: RunClock, leftovers: Sequence[
         "tracking_scenes_unheard": run.scenes_unheard,
         "tracking_error": run.tracking_error,
         "tracking_detail": run.tracking_detail,
+        "stored": list(run.stored),
+        "store_error": run.store_error,
     }
 
 
@@ -336,6 +369,10 @@ def _print(title: str, run: _Run, not_reached: Sequence[str], record: str | None
         console.print(not_known(run.warnings, "the record"), markup=False, soft_wrap=True)
     if run.tracking_error is not None:
         console.print(f"alerts not updated: {run.tracking_error}", markup=False, soft_wrap=True)
+    if run.store_error is not None:
+        console.print(f"not in the store: {run.store_error}", markup=False, soft_wrap=True)
+    for line in run.stored:
+        console.print(f"store: {line}", markup=False, soft_wrap=True)
     if run.stopped_by is not None:
         console.print(f"Stopped by {run.stopped_by}: run again to go on.", markup=False)
     console.print(f"Record: {record}" if record else "The record could not be written.", markup=False, soft_wrap=True)

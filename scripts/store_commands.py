@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from api.store.database import Database
     from api.store.ingesting import IngestResult
     from api.store.scan_files import ScanFiles
+    from tiles.month import Month
 
 db = typer.Typer(help="The store of alerts: made, checked, backed up.", no_args_is_help=True)
 token = typer.Typer(help="Tokens, by which programs may write to the service.", no_args_is_help=True)
@@ -43,6 +45,8 @@ def put_into_store(files: list[ScanFiles], root: Path) -> list[IngestResult]:
     tiles.errors.StoreError
         When the store is of another version, or cannot be written.
     """
+    from api.exporting import write_stable
+    from api.settings import load_settings
     from api.store.ingesting import ingest as put
     from api.store.zones import take_zones
     from detector.layers.store import LAYERS_FOLDER, LayerStore
@@ -50,9 +54,26 @@ def put_into_store(files: list[ScanFiles], root: Path) -> list[IngestResult]:
     database = open_store(root, make=True)
     try:
         take_zones(database, LayerStore(root / LAYERS_FOLDER))
-        return [put(database, each, data_dir=root) for each in files]
+        results = [put(database, each, data_dir=root) for each in files]
+        write_stable(database, load_settings(), root)
+        return results
     finally:
         database.close()
+
+
+def store_months(months: Sequence[Month], data_dir: Path) -> list[str]:
+    """Put months of a data directory into its store, and write the alerts to their stable path.
+
+    Raises
+    ------
+    tiles.errors.SylvigieError
+        When the store does not take them; those before it are in it.
+    """
+    from api.store.scan_files import read_scan
+    from detector.track_month import MONTHS_FOLDER
+
+    files = [read_scan(data_dir / MONTHS_FOLDER / str(month)) for month in months]
+    return [ingested_line(result) for result in put_into_store(files, data_dir)]
 
 
 def ingested_line(result: IngestResult) -> str:
@@ -90,6 +111,40 @@ def open_store(root: Path, *, make: bool = False) -> Database:
         upgrade(database)
     require_current(database)
     return database
+
+
+def export(
+    out: Annotated[Path, typer.Argument(help="File to write.")],
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help="geojson, geojsonl, gpkg, fgb, parquet, csv, xlsx, kml, gpx; else by the name."),
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", help="Filter, as of the API: departement=40, min_area_ha=2; may be repeated."),
+    ] = None,
+    data_dir: _DataDir = None,
+) -> None:
+    """Write the alerts of the store to a file."""
+    from api.exporting import export_file
+    from api.exports import FORMS, ExportFormat
+    from api.settings import data_folder, load_settings
+    from api.store.filters import AlertFilter
+    from tiles.errors import FilterError, InvalidParameterError
+
+    asked: dict[str, str] = {}
+    for each in where or []:
+        name, equals, value = each.partition("=")
+        if not equals or name in asked:
+            raise FilterError(f"--where {each} will not do: give each filter once, as departement=40.")
+        asked[name] = value
+    by_name = {what.suffix: name for name, what in FORMS.items()}
+    wanted = by_name.get(out.suffix.lower()) if form is None else next((f for f in ExportFormat if f == form), None)
+    if wanted is None:
+        raise InvalidParameterError(f"{form or out.name} is no form of exports: there are {', '.join(ExportFormat)}.")
+    database = open_store(data_folder(data_dir))
+    number = export_file(database, load_settings(), AlertFilter.of(asked), wanted, out)
+    print(f"{out}: {number} alerts.")
 
 
 @db.command("upgrade")

@@ -50,6 +50,8 @@ def write(features: Iterable[AlertFeature], info: CollectionInfo, path: Path) ->
         geometry_name="geometry",
         geometry_type="MultiPolygon",
         crs="EPSG:4326",
+        # What QGIS 3.16 and Debian's GDAL read without a warning.
+        dataset_options={"VERSION": "1.3"},
         layer_options={"IDENTIFIER": info.title, "DESCRIPTION": about_text(info)},
     )
     pyogrio.write_arrow(

@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.access import Right, allowed
 from api.crs import STORED, Crs, bbox_in_degrees, feature_in
+from api.exporting import export_answer
+from api.exports import FORMS, ExportFormat
 from api.features import UNCORRECTED_EN, UNCORRECTED_FR, AlertFeature
 from api.problems import responses
 from api.schemas import (
@@ -63,7 +65,7 @@ _Limit = Annotated[
 _Cursor = Annotated[str | None, Field(max_length=400, description="Of a next link; not to be made by hand.")]
 _CrsField = Annotated[Crs, Field(description="Coordinate system of the answer.")]
 _BboxCrs = Annotated[Crs, Field(alias="bbox-crs", description="Coordinate system of bbox.")]
-_Form = Annotated[Literal["json", "geojson"], Field(description="Form of the answer.")]
+_Form = Annotated[Literal["json"], Field(description="Form of the answer.")]
 
 
 class GeoJsonResponse(Response):
@@ -75,17 +77,26 @@ class GeoJsonResponse(Response):
 class AlertsQuery(AlertFilter):
     """A page of alerts."""
 
+    # In the coordinate system that bbox-crs names: it is read together with that.
+    bbox: str | None = Field(
+        default=None, max_length=200, description="Box that the outline meets.", examples=["-1,43,0,44"]
+    )
+
     limit: _Limit = DEFAULT_LIMIT
     cursor: _Cursor = None
     crs: _CrsField = STORED
     bbox_crs: _BboxCrs = STORED
-    f: _Form = "json"
+    f: Literal["json"] | ExportFormat = Field(
+        default="json",
+        description="`json` is a page of GeoJSON. Any other form is a file of all alerts that the filter asks for "
+        "(`limit` and `cursor` do not matter), streamed.",
+    )
 
 
 class _OtherQuery(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    bbox: str | None = Field(None, max_length=200, description="Box that the outline meets.")
+    bbox: str | None = Field(default=None, max_length=200, description="Box that the outline meets.")
     limit: _Limit = DEFAULT_LIMIT
     cursor: _Cursor = None
     crs: _CrsField = STORED
@@ -96,14 +107,16 @@ class _OtherQuery(BaseModel):
 class OutlinesQuery(_OtherQuery):
     """A page of outlines."""
 
-    alert: str | None = Field(None, max_length=64, description="Identity of the alert.")
-    month: str | None = Field(None, pattern=r"^[0-9]{4}-[0-9]{2}$", description="Month of the scan that told it.")
+    alert: str | None = Field(default=None, max_length=64, description="Identity of the alert.")
+    month: str | None = Field(
+        default=None, pattern=r"^[0-9]{4}-[0-9]{2}$", description="Month of the scan that told it."
+    )
 
 
 class ZonesQuery(_OtherQuery):
     """A page of zones."""
 
-    layer: str | None = Field(None, pattern=r"^[a-z0-9_]{1,32}$", description="Layer of the zone.")
+    layer: str | None = Field(default=None, pattern=r"^[a-z0-9_]{1,32}$", description="Layer of the zone.")
 
 
 class OneQuery(BaseModel):
@@ -197,21 +210,33 @@ def collection(request: Request, collection: _CollectionId) -> Collection:
 _PAGE: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "A page of features.", "model": FeatureCollection}
 }
+_PAGE_OR_FILE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "A page of features, or a file of all.",
+        "model": FeatureCollection,
+        "content": {
+            form.media_type.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}}
+            for form in FORMS.values()
+            if form.media_type != GEOJSON
+        },
+    }
+}
 _ONE: Final[dict[int | str, dict[str, Any]]] = {200: {"description": "The feature.", "model": Feature}}
 
 
 @router.get(
     "/collections/alerts/items",
-    responses=responses(304) | _PAGE,
+    responses=responses(304) | _PAGE_OR_FILE,
     response_class=GeoJsonResponse,
     summary="Alerts, filtered and in an order",
 )
 def alert_items(request: Request, query: Annotated[AlertsQuery, Query()]) -> Response:
-    """A page of alerts; its `next` link leads on, at the same cost from first to last."""
+    """A page of alerts, whose `next` link leads on at the same cost from first to last; or a file of all of them."""
+    if query.f != "json":
+        return export_answer(request, _asked(query), ExportFormat(query.f))
 
     def page(database: Any) -> Page:
-        asked = AlertFilter.of(query.model_dump(include=set(AlertFilter.model_fields), exclude_none=True))
-        return reading.alerts_page(database, _in_degrees(asked, query.bbox_crs), _limit(query), query.cursor)
+        return reading.alerts_page(database, _asked(query), _limit(query), query.cursor)
 
     return _items(request, query, page)
 
@@ -319,10 +344,12 @@ def _box(query: _OtherQuery) -> str | None:
     return None if query.bbox is None else bbox_in_degrees(query.bbox, query.bbox_crs)
 
 
-def _in_degrees(asked: AlertFilter, crs: Crs) -> AlertFilter:
-    if asked.bbox is None or crs is STORED:
-        return asked
-    return asked.model_copy(update={"bbox": bbox_in_degrees(asked.bbox, crs)})
+def _asked(query: AlertsQuery) -> AlertFilter:
+    """The filter alone, its box in degrees."""
+    asked = {name: getattr(query, name) for name in AlertFilter.model_fields}
+    if query.bbox is not None:
+        asked["bbox"] = bbox_in_degrees(query.bbox, query.bbox_crs)
+    return AlertFilter.model_construct(**asked)
 
 
 def _collection(service: Service, root: str, name: str) -> Collection:

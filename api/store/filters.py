@@ -141,43 +141,46 @@ class AlertFilter(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", str_max_length=2000)
 
     bbox: Annotated[str, AfterValidator(_check_bbox)] | None = Field(
-        None,
+        default=None,
         description="Box that the outline meets: west,south,east,north in degrees.",
         examples=["-1.5,43.4,0.2,44.6"],
     )
     datetime: Annotated[str, AfterValidator(_check_interval)] | None = Field(
-        None,
+        default=None,
         description="Day, moment or interval (RFC 3339) that meets the interval in which the forest was lost "
         "(`last_intact` to `first_low`).",
         examples=["2026-01-01/.."],
     )
     departement: Annotated[str, Field(pattern=_LIST), AfterValidator(_check_departements)] | None = Field(
-        None, description="Codes of départements.", examples=["40,33"]
+        default=None, description="Codes of départements.", examples=["40,33"]
     )
     commune: str | None = Field(
-        None, pattern=_LIST, description="INSEE codes or names of communes.", examples=["40088"]
+        default=None, pattern=_LIST, description="INSEE codes or names of communes.", examples=["40088"]
     )
-    tile: str | None = Field(None, pattern=_LIST, description="Names of tiles.", examples=["30TXP"])
-    state: AlertState | None = Field(None, description="How sure the imagery is.")
-    status: AlertStatus | None = Field(None, description="Where it stands in its life.")
-    review: ReviewState | None = Field(None, description="What a person decided.")
+    tile: str | None = Field(default=None, pattern=_LIST, description="Names of tiles.", examples=["30TXP"])
+    state: AlertState | None = Field(default=None, description="How sure the imagery is.")
+    status: AlertStatus | None = Field(default=None, description="Where it stands in its life.")
+    review: ReviewState | None = Field(default=None, description="What a person decided.")
     cause: str | None = Field(
-        None, pattern=r"^[a-z_]{1,16}$", description="What took the forest.", examples=["harvest"]
+        default=None, pattern=r"^[a-z_]{1,16}$", description="What took the forest.", examples=["harvest"]
     )
     criterion: str | None = Field(
-        None, pattern=r"^[\w.:-]{1,64}$", description="Code of a criterion that is met.", examples=["natura2000"]
+        default=None,
+        pattern=r"^[\w.:-]{1,64}$",
+        description="Code of a criterion that is met.",
+        examples=["natura2000"],
     )
-    min_area_ha: float | None = Field(None, ge=0, le=1e6, description="Hectares at least.")
-    max_area_ha: float | None = Field(None, ge=0, le=1e6, description="Hectares at most.")
-    min_probability: float | None = Field(None, ge=0, le=1, description="Probability of a clear-cut at least.")
-    potentially_abusive: bool | None = Field(None, description="What the policy's criteria say.")
+    min_area_ha: float | None = Field(default=None, ge=0, le=1e6, description="Hectares at least.")
+    max_area_ha: float | None = Field(default=None, ge=0, le=1e6, description="Hectares at most.")
+    min_probability: float | None = Field(default=None, ge=0, le=1, description="Probability of a clear-cut at least.")
+    potentially_abusive: bool | None = Field(default=None, description="What the policy's criteria say.")
     updated_since: Annotated[str, AfterValidator(_check_moment)] | None = Field(
-        None,
+        default=None,
         description="Moment since which the store's alert has changed.",
         examples=["2026-11-01T00:00:00Z", "2026-11-01"],
     )
     sortby: Annotated[str, AfterValidator(_check_sort)] | None = Field(
-        None, description="Order: a field, `-` before it for the greatest first.", examples=["-area_ha"]
+        default=None, description="Order: a field, `-` before it for the greatest first.", examples=["-area_ha"]
     )
 
     @classmethod

@@ -17,7 +17,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from detector.alerts import AlertState, AlertStatus
-from tiles.errors import IngestError
+from tiles.errors import IngestError, SylvigieError
 from tiles.month import Month
 
 ALERTS_FILE, CLOSED_FILE, FEATURES_FILE = "alerts.geojson", "closed.geojson", "features.parquet"
@@ -106,22 +106,26 @@ def read_scan(folder: Path) -> ScanFiles:
     tiles.errors.IngestError
         When it is neither, or a file of it is damaged: nothing is then taken.
     """
-    for name, kind in ((SCAN_RECORD, ScanKind.SCAN), (RUN_RECORD, ScanKind.MONTHLY)):
-        if (folder / name).is_file():
-            return _read(folder, name, kind)
+    if (folder / SCAN_RECORD).is_file():
+        record = folder / SCAN_RECORD
+        text = _text(record)
+        return _read(folder, ScanKind.SCAN, text, _json(record, text), str(_json(record, text).get("month")))
+    if (folder / CLOSED_FILE).is_file():
+        record = folder / RUN_RECORD
+        # A run puts its month in before it has written its record.
+        text = _text(record) if record.is_file() else "{}"
+        return _read(folder, ScanKind.MONTHLY, text, _json(record, text), folder.resolve().name)
     raise IngestError(
-        f"{folder} holds neither {SCAN_RECORD} nor {RUN_RECORD}: name the folder that `sylvigie scan` wrote, or "
+        f"{folder} holds neither {SCAN_RECORD} nor {CLOSED_FILE}: name the folder that `sylvigie scan` wrote, or "
         "months/<month> of the data directory."
     )
 
 
-def _read(folder: Path, record_name: str, kind: ScanKind) -> ScanFiles:
-    text = _text(folder / record_name)
-    record = _json(folder / record_name, text)
+def _read(folder: Path, kind: ScanKind, text: str, record: dict[str, Any], month_name: str) -> ScanFiles:
     try:
-        month = Month.parse(str(record["month"]))
-    except KeyError as error:
-        raise IngestError(f"{folder / record_name} names no month: it is no record of a scan.") from error
+        month = Month.parse(month_name)
+    except SylvigieError as error:
+        raise IngestError(f"{folder} is of no month: it is not what a scan or a monthly run wrote.") from error
     names = [ALERTS_FILE] if kind is ScanKind.SCAN else [ALERTS_FILE, CLOSED_FILE]
     found: dict[str, FoundAlert] = {}
     digest = hashlib.sha256(f"{kind} {month}".encode())

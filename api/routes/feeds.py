@@ -1,0 +1,44 @@
+"""Atom feeds, for those who want to be told."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+
+from api.access import Right, allowed
+from api.exporting import info_of
+from api.exports.atom import MEDIA_TYPE, feed
+from api.problems import responses
+from api.routes.features import ROOT
+from api.service import current_state, entity_tag, service_of, unchanged, validators
+from api.store.filters import AlertFilter
+from api.store.reading import newest_changes
+
+_ENTRIES: Final = 100
+
+router = APIRouter(prefix=f"{ROOT}/feeds", tags=["Feeds"], dependencies=[Depends(allowed(Right.READ))])
+
+
+@router.get(
+    "/departements/{departement}.atom",
+    responses=responses(304)
+    | {200: {"description": "The feed.", "content": {"application/atom+xml": {"schema": {"type": "string"}}}}},
+    response_class=Response,
+    summary="The newest alerts of a département",
+)
+def departement_feed(
+    request: Request, departement: Annotated[str, Path(pattern=r"^([0-9][0-9AB]|97[1-6])$", examples=["40"])]
+) -> Response:
+    """The hundred alerts that stand and changed last, in Atom (RFC 4287) with GeoRSS points."""
+    service = service_of(request)
+    state = current_state(service)
+    if (seen := unchanged(request, state)) is not None:
+        return seen
+    address = service.base_url(request) + request.url.path
+    asked = AlertFilter(departement=departement)
+    info = info_of(service.database, service.settings, asked, state, address)
+    newest = newest_changes(service.database, departement, _ENTRIES)
+    items = f"{service.base_url(request)}{ROOT}/collections/alerts/items"
+    text = feed(newest, info, identity=f"urn:sylvigie:departement:{departement}", items_url=items)
+    return Response("".join(text), media_type=MEDIA_TYPE, headers=validators(entity_tag(request, state)))
