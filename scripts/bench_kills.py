@@ -14,6 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from api.exporting import STABLE_FILE
+from api.store.database import SQLITE_FILE, Database, database_url
+from api.store.filters import AlertFilter
+from api.store.reading import all_alerts
 from scripts.bench_figures import BenchParams, Figure
 from scripts.exit_codes import ExitCode
 from scripts.simulated_tile import write_simulated_tile
@@ -82,13 +86,20 @@ def kill_at_random(command: Sequence[str], data_dir: Path, kills: int, seed: int
 
 
 def results(data_dir: Path) -> dict[str, bytes]:
-    """States, change maps and alerts of a data directory, leftovers of killed runs among them."""
+    """States, change maps and alerts of a data directory and its store, leftovers of killed runs among them."""
     files = ((str(path.relative_to(data_dir)), path) for path in sorted(data_dir.rglob("*")) if path.is_file())
-    return {
+    # The store's own file says when: what it gives out is compared.
+    store = (SQLITE_FILE, STABLE_FILE.parts[0])
+    found = {
         name: path.read_bytes()
         for name, path in files
-        if not name.startswith(_SAID[:2]) and path.name != _SAID[2] and path.suffix != ".lock"
+        if not name.startswith((*_SAID[:2], *store)) and path.name != _SAID[2] and path.suffix != ".lock"
     }
+    if (data_dir / SQLITE_FILE).exists():
+        database = Database(database_url(None, data_dir))
+        found["store"] = "\n".join(feature.text for feature in all_alerts(database, AlertFilter())).encode()
+        database.close()
+    return found
 
 
 def _start(command: Sequence[str]) -> subprocess.Popen[str]:

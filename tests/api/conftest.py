@@ -1,0 +1,108 @@
+"""Stores on both engines: SQLite, and a PostgreSQL of the tests' own where the machine has one."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from api.store.database import Database, database_url
+from api.store.upgrading import upgrade
+
+
+@dataclass
+class PostgresServer:
+    """A private PostgreSQL, reached through a socket in a folder of its own."""
+
+    folder: Path
+    numbers: Iterator[int] = field(default_factory=count)
+
+    def url(self, name: str) -> str:
+        return f"postgresql://sylvigie@/{name}?host={self.folder}"
+
+    def made(self, template: str = "laid") -> str:
+        """The address of a new database."""
+        name = f"store{next(self.numbers)}"
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return self.url(name)
+
+
+def _programs() -> Path | None:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return found[-1].parent if found else None
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """PostgreSQL with PostGIS; tests that need it say so where it is not installed."""
+    programs = _programs()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed (Debian: postgresql, postgresql-15-postgis-3)")
+    # Of a short name, for a socket's path has little room.
+    folder = Path(tempfile.mkdtemp(prefix="syl-pg-"))
+    user = "postgres" if os.geteuid() == 0 else None
+    if user is not None:
+        entry = pwd.getpwnam(user)
+        os.chown(folder, entry.pw_uid, entry.pw_gid)
+
+    def run(*words: str) -> None:
+        subprocess.run([str(programs / words[0]), *words[1:]], check=True, capture_output=True, user=user, cwd=folder)
+
+    data = str(folder / "data")
+    run("initdb", "-D", data, "-A", "trust", "-U", "sylvigie", "-E", "UTF8", "--no-sync")
+    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off -c max_connections=120"
+    run("pg_ctl", "-D", data, "-o", options, "-l", str(folder / "log"), "-w", "start")
+    try:
+        server = PostgresServer(folder)
+        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+            connection.execute("CREATE DATABASE laid")
+            there = connection.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'postgis'").fetchone()
+        if there is None:
+            pytest.skip("PostGIS is not installed (Debian: postgresql-15-postgis-3)")
+        laid = Database(database_url(server.url("laid"), folder))
+        upgrade(laid)
+        laid.close()
+        yield server
+    finally:
+        subprocess.run(
+            [str(programs / "pg_ctl"), "-D", data, "-m", "immediate", "stop"],
+            capture_output=True,
+            user=user,
+            check=False,
+        )
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def sqlite_store(tmp_path: Path) -> Iterator[Database]:
+    """An empty store in a file."""
+    database = Database(database_url(None, tmp_path / "data"))
+    upgrade(database)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def postgres_store(postgres: PostgresServer, tmp_path: Path) -> Iterator[Database]:
+    """An empty store on PostgreSQL."""
+    database = Database(database_url(postgres.made(), tmp_path))
+    yield database
+    database.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest) -> Database:
+    """An empty store, on each engine in turn."""
+    name = "sqlite_store" if request.param == "sqlite" else "postgres_store"
+    database: Database = request.getfixturevalue(name)
+    return database
