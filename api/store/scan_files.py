@@ -9,19 +9,29 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
+import sqlalchemy as sa
 from shapely.geometry.base import BaseGeometry
 
+from api.store.tables import alerts
 from detector.alerts import AlertState, AlertStatus
 from tiles.errors import IngestError, SylvigieError
 from tiles.month import Month
 
 ALERTS_FILE, CLOSED_FILE, FEATURES_FILE = "alerts.geojson", "closed.geojson", "features.parquet"
 SCAN_RECORD, RUN_RECORD = "scan.json", "run.json"
+
+
+_LONGEST: Final = {
+    column.name: column.type.length
+    for column in alerts.columns
+    if isinstance(column.type, sa.String) and column.type.length is not None
+}
+"""Characters of the store's columns."""
 
 
 class ScanKind(StrEnum):
@@ -197,8 +207,12 @@ def _alert(feature: Mapping[str, Any]) -> FoundAlert:
     west, south, east, north = found.geometry.bounds
     if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):
         raise ValueError("its outline is not in degrees")
-    if not found.id or len(found.id) > 64:
-        raise ValueError("its id is empty, or longer than 64 characters")
+    if not found.id:
+        raise ValueError("its id is empty")
+    for name, value in (("id", found.id), *properties.items()):
+        longest = _LONGEST.get(name)
+        if longest is not None and value is not None and len(str(value)) > longest:
+            raise ValueError(f"{name} is longer than {longest} characters")
     return found
 
 

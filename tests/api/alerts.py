@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,10 @@ def found_alert(
 
 
 def scan_files(
-    alerts: Iterable[FoundAlert], month: str = "2026-10", kind: ScanKind = ScanKind.SCAN, **features: Any
+    alerts: Iterable[FoundAlert],
+    month: str = "2026-10",
+    kind: ScanKind = ScanKind.SCAN,
+    features: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> ScanFiles:
     """What a scan left."""
     by_id = {alert.id: alert for alert in sorted(alerts, key=lambda alert: alert.id)}
@@ -48,7 +51,7 @@ def scan_files(
         month=Month.parse(month),
         ground="30TXP" if kind is ScanKind.SCAN else "register",
         alerts=by_id,
-        features=features,
+        features=features or {},
         record="{}",
         identity=hashlib.sha256(f"{month} {text}".encode()).hexdigest(),
         software="0",

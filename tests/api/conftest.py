@@ -74,12 +74,8 @@ def postgres() -> Iterator[PostgresServer]:
         laid.close()
         yield server
     finally:
-        subprocess.run(
-            [str(programs / "pg_ctl"), "-D", data, "-m", "immediate", "stop"],
-            capture_output=True,
-            user=user,
-            check=False,
-        )
+        stop = [str(programs / "pg_ctl"), "-D", data, "-m", "immediate", "stop"]
+        subprocess.run(stop, capture_output=True, user=user, check=False)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -156,7 +156,7 @@ def test_a_review_sent_twice_is_kept_once_and_a_rejection_has_a_reason(store: Da
 def test_rules_models_and_features_are_kept_by_version(store: Database) -> None:
     criteria = [{"code": "area", "met": True}, {"code": "natura2000", "met": False}]
     found = found_alert(1, rules_version="r1", criteria=criteria, legal_points=[], potentially_abusive=True)
-    _put(store, scan_files([found, found_alert(2, latitude=45)], **{found.id: {"area_ha": 2.5}}))
+    _put(store, scan_files([found, found_alert(2, latitude=45)], features={found.id: {"area_ha": 2.5}}))
     assert [_rows(store, table) for table in (evaluations, scores, alert_features)] == [1, 0, 1]
     assert {f.id for f in all_alerts(store, AlertFilter.of({"criterion": "area"}))} == {found.id}
     assert not list(all_alerts(store, AlertFilter.of({"criterion": "natura2000"})))
@@ -164,7 +164,7 @@ def test_rules_models_and_features_are_kept_by_version(store: Database) -> None:
     _put(store, scan_files([unmet, found_alert(2, latitude=45)]))
     assert not list(all_alerts(store, AlertFilter.of({"criterion": "area"})))
     said = history_of(store, found.id)["evaluations"]
-    assert [(line["rules_version"], line["criteria"]) for line in said][0] == ("r1", criteria)
+    assert (said[0]["rules_version"], said[0]["criteria"]) == ("r1", criteria)
 
 
 def test_a_fault_half_way_leaves_the_store_as_it_was(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,6 +213,7 @@ def _spoil(text: str, **changed: Any) -> str:
         ("alerts.geojson", lambda text: _spoil(text, state="sure"), "SYL-30TXP-20261004-00000001 is not what"),
         ("alerts.geojson", lambda text: _spoil(text, first_low=None), "first_low is null"),
         ("alerts.geojson", lambda text: _spoil(text, first_low="soon"), "Invalid isoformat"),
+        ("alerts.geojson", lambda text: _spoil(text, departement="forty"), "departement is longer than 3"),
         ("alerts.geojson", lambda text: _spoil(text, area_ha=0), "area_ha is not above zero"),
         ("alerts.geojson", lambda text: text.replace("44.0", "944.0"), "not in degrees"),
         ("alerts.geojson", lambda text: text.replace("00000002", "00000001"), "twice"),
