@@ -107,9 +107,7 @@ CHECKS: dict[str, Callable[[Any, FoundAlert], bool]] = {
     "min_area_ha": lambda value, alert: bool(alert.properties["area_ha"] >= value),
     "max_area_ha": lambda value, alert: bool(alert.properties["area_ha"] <= value),
     "min_probability": lambda value, alert: (
-        (alert.properties["clearcut_probability"] or -1.0) >= value
-        if alert.properties["clearcut_probability"] is not None
-        else False
+        alert.properties["clearcut_probability"] is not None and alert.properties["clearcut_probability"] >= value
     ),
     "potentially_abusive": lambda value, alert: alert.properties["potentially_abusive"] is value,
 }
