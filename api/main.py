@@ -21,6 +21,8 @@ from api.store.database import Database
 from api.store.upgrading import require_current
 from detector.pipeline import software_version
 
+ROUTERS = tuple(module.router for module in (features, alerts, feeds, maps, health))
+"""All addresses of the service but its own description."""
 _DESCRIPTION = (
     "Alertes de coupes rases vues par Sentinel-2 : OGC API - Features, tuiles, images, exports. "
     "/ Alerts of clear-cuts seen by Sentinel-2. Sylvigie never says that a felling is illegal."
@@ -58,8 +60,8 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=running,
     )
     app.state.service = service
-    for module in (features, alerts, feeds, maps, health):
-        app.include_router(module.router)
+    for router in ROUTERS:
+        app.include_router(router)
     lay_handlers(app)
 
     @app.get(f"{features.ROOT}/openapi.json", include_in_schema=False, dependencies=[Depends(allowed(Right.READ))])

@@ -206,7 +206,8 @@ class AlertFilter(BaseModel):
 def sentence_of(errors: list[Any]) -> str:
     """What pydantic found, as a sentence; what was given is not repeated."""
     first = errors[0]
-    where = ".".join(str(part) for part in first["loc"] if part not in ("query", "path", "body")) or "The request"
+    # What follows names the branches that were tried, which nobody asked about.
+    where = next((str(part) for part in first["loc"] if part not in ("query", "path", "body", "header")), "The request")
     if first["type"] == "extra_forbidden":
         return f"{where} is no parameter of this: see its list in the API's description."
     reason = str(first["msg"]).removeprefix("Value error, ")
