@@ -58,9 +58,7 @@ _TRAITS: Final = MappingProxyType(
         ExportFormat.FGB: _Traits("application/flatgeobuf", ".fgb", False),
         ExportFormat.PARQUET: _Traits("application/vnd.apache.parquet", ".parquet", False),
         ExportFormat.CSV: _Traits("text/csv; charset=utf-8; header=present", ".csv", True),
-        ExportFormat.XLSX: _Traits(
-            "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", ".xlsx", False
-        ),
+        ExportFormat.XLSX: _Traits("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", ".xlsx", False),
         ExportFormat.KML: _Traits("application/vnd.google-earth.kml+xml", ".kml", True),
         ExportFormat.GPX: _Traits("application/gpx+xml", ".gpx", True),
     }
