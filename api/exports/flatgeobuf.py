@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from api.exports import about
-from api.exports.gdal_layers import LAYER, write_layer
+from api.exports.gdal_layers import write_layer
 from api.features import AlertFeature, CollectionInfo
 
 

@@ -2,8 +2,8 @@
 
 References
 ----------
-GeoParquet 1.1.0, https://geoparquet.org/releases/v1.1.0/: the metadata ``geo``, the covering ``bbox``. Where it names no
-reference system coordinates are OGC:CRS84: WGS 84, longitude first.
+GeoParquet 1.1.0, https://geoparquet.org/releases/v1.1.0/: the metadata ``geo``, the covering ``bbox``. Where it names
+no reference system coordinates are OGC:CRS84: WGS 84, longitude first.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,12 +43,13 @@ def write_workbook(features: Iterable[AlertFeature], info: CollectionInfo, path:
     options = {"constant_memory": True, "tmpdir": str(path.parent), "strings_to_urls": False}
     workbook = xlsxwriter.Workbook(str(path), options)
     try:
-        _fill(workbook, features, info, most)
-    except BaseException:
-        # Its rows wait in files of its own, which only closing it removes.
-        workbook.close()
-        raise
-    try:
+        try:
+            _fill(workbook, features, info, most)
+        except BaseException:
+            # Its rows wait in files of its own, which only closing it removes.
+            with suppress(xlsxwriter.exceptions.XlsxWriterException, OSError):
+                workbook.close()
+            raise
         workbook.close()
     except (xlsxwriter.exceptions.XlsxWriterException, OSError) as error:
         raise OutputError(f"Cannot write {path}: {error}.") from error
