@@ -17,7 +17,12 @@ LAYER: Final = "alertes"
 
 
 def write_layer(
-    features: Iterable[AlertFeature], path: Path, driver: str, metadata: Mapping[str, str] | None = None, **options: Any
+    features: Iterable[AlertFeature],
+    path: Path,
+    driver: str,
+    metadata: Mapping[str, str] | None = None,
+    dataset_options: Mapping[str, str] | None = None,
+    **options: Any,
 ) -> None:
     """Write a layer of alerts.
 
@@ -31,8 +36,8 @@ def write_layer(
         GDAL's name of the format.
     metadata
         Of the layer.
-    options
-        Of GDAL's driver.
+    dataset_options, options
+        Of GDAL's driver, for the file and for the layer.
 
     Raises
     ------
@@ -51,6 +56,7 @@ def write_layer(
             geometry_type="MultiPolygon",
             crs=WGS84,
             layer_metadata=dict(metadata) if metadata else None,
+            dataset_options=dict(dataset_options) if dataset_options else None,
             layer_options=options or None,
         )
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, RuntimeError, OSError) as error:
