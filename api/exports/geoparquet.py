@@ -44,7 +44,7 @@ def write_geoparquet(
     kinds: set[str] = set()
     bounds = np.full(4, np.nan)
     try:
-        with pyarrow.parquet.ParquetWriter(path, _SCHEMA, compression="zstd") as writer:
+        with pyarrow.parquet.ParquetWriter(path, _SCHEMA, compression="zstd", store_schema=False) as writer:
             for batch in batches_of(features, row_group):
                 outlines = np.array([feature.geometry for feature in batch], dtype=object)
                 kinds |= {str(outline.geom_type) for outline in outlines}
