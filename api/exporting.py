@@ -9,7 +9,8 @@ from typing import Final
 from fastapi import Request
 from fastapi.responses import StreamingResponse
 
-from api.exports import FORMS, ExportFormat, stream, write
+from api.exports import ExportFormat, stream, write
+from api.exports import write_stable as write_stable_file
 from api.features import CollectionInfo
 from api.service import Service, current_state, service_of
 from api.settings import Settings
@@ -19,8 +20,6 @@ from api.store.reading import StoreState, all_alerts, state_of, versions_of
 from tiles.errors import StoreBusyError
 
 SOURCE: Final = "Sylvigie ; contient des données Copernicus Sentinel modifiées"
-STABLE_FILE: Final = Path("exports") / "alertes.geojson"
-"""Of the data directory: the alerts that stand, for teams who only want a file."""
 
 
 def info_of(
@@ -59,10 +58,10 @@ def export_answer(request: Request, asked: AlertFilter, form: ExportFormat) -> S
         state = current_state(service)
         link = service.base_url(request) + f"{request.url.path}?{request.url.query}"
         info = info_of(service.database, service.settings, asked, state, link)
-        name = f"alertes-{info.made:%Y%m%d}{FORMS[form].suffix}"
+        name = f"alertes-{info.made:%Y%m%d}{form.suffix}"
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-cache"}
         chunks = _released(service, stream(all_alerts(service.database, asked), form, info))
-        return StreamingResponse(chunks, media_type=FORMS[form].media_type, headers=headers)
+        return StreamingResponse(chunks, media_type=form.media_type, headers=headers)
     except BaseException:
         service.exports.release()
         raise
@@ -115,6 +114,6 @@ def write_stable(database: Database, settings: Settings, data_dir: Path) -> Path
     tiles.errors.OutputError
         When it cannot be written; the one before stays.
     """
-    path = data_dir / STABLE_FILE
-    export_file(database, settings, AlertFilter(), ExportFormat.GEOJSON, path)
-    return path
+    asked = AlertFilter()
+    info = info_of(database, settings, asked, state_of(database))
+    return write_stable_file(all_alerts(database, asked), info, data_dir)

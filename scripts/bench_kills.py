@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from api.exporting import STABLE_FILE
+from api.exports.stable import FOLDER as EXPORTS_FOLDER
 from api.store.database import SQLITE_FILE, Database, database_url
 from api.store.filters import AlertFilter
 from api.store.reading import all_alerts
@@ -89,7 +89,7 @@ def results(data_dir: Path) -> dict[str, bytes]:
     """States, change maps and alerts of a data directory and its store, leftovers of killed runs among them."""
     files = ((str(path.relative_to(data_dir)), path) for path in sorted(data_dir.rglob("*")) if path.is_file())
     # The store's own file says when: what it gives out is compared.
-    store = (SQLITE_FILE, STABLE_FILE.parts[0])
+    store = (SQLITE_FILE, EXPORTS_FOLDER)
     found = {
         name: path.read_bytes()
         for name, path in files

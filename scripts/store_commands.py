@@ -127,7 +127,7 @@ def export(
 ) -> None:
     """Write the alerts of the store to a file."""
     from api.exporting import export_file
-    from api.exports import FORMS, ExportFormat
+    from api.exports import ExportFormat
     from api.settings import data_folder, load_settings
     from api.store.filters import AlertFilter
     from tiles.errors import FilterError, InvalidParameterError
@@ -138,7 +138,7 @@ def export(
         if not equals or name in asked:
             raise FilterError(f"--where {each} will not do: give each filter once, as departement=40.")
         asked[name] = value
-    by_name = {what.suffix: name for name, what in FORMS.items()}
+    by_name = {each.suffix: each for each in ExportFormat}
     wanted = by_name.get(out.suffix.lower()) if form is None else next((f for f in ExportFormat if f == form), None)
     if wanted is None:
         raise InvalidParameterError(f"{form or out.name} is no form of exports: there are {', '.join(ExportFormat)}.")

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.access import Right, allowed
 from api.crs import STORED, Crs, bbox_in_degrees, feature_in
 from api.exporting import export_answer
-from api.exports import FORMS, ExportFormat
+from api.exports import ExportFormat
 from api.features import UNCORRECTED_EN, UNCORRECTED_FR, AlertFeature
 from api.problems import responses
 from api.schemas import (
@@ -216,8 +216,8 @@ _PAGE_OR_FILE: Final[dict[int | str, dict[str, Any]]] = {
         "model": FeatureCollection,
         "content": {
             form.media_type.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}}
-            for form in FORMS.values()
-            if form.media_type != GEOJSON
+            for form in ExportFormat
+            if form is not ExportFormat.GEOJSON
         },
     }
 }

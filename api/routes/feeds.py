@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 
 from api.access import Right, allowed
 from api.exporting import info_of
-from api.exports.atom import MEDIA_TYPE, feed
+from api.exports.atom import MEDIA_TYPE, atom_feed
 from api.problems import responses
 from api.routes.features import ROOT
 from api.service import current_state, entity_tag, service_of, unchanged, validators
@@ -40,5 +40,5 @@ def departement_feed(
     info = info_of(service.database, service.settings, asked, state, address)
     newest = newest_changes(service.database, departement, _ENTRIES)
     items = f"{service.base_url(request)}{ROOT}/collections/alerts/items"
-    text = feed(newest, info, identity=f"urn:sylvigie:departement:{departement}", items_url=items)
-    return Response("".join(text), media_type=MEDIA_TYPE, headers=validators(entity_tag(request, state)))
+    feed = atom_feed(newest, info, lambda alert_id: f"{items}/{alert_id}")
+    return Response(feed, media_type=MEDIA_TYPE, headers=validators(entity_tag(request, state)))

@@ -113,15 +113,15 @@ def all_alerts(database: Database, asked: AlertFilter) -> Iterator[AlertFeature]
             return
 
 
-def newest_changes(database: Database, departement: str, limit: int) -> list[tuple[AlertFeature, dt.datetime]]:
-    """Alerts of a département that stand, the newest change first, with its moment."""
-    query = sa.select(alerts.c.id, alerts.c.geometry, alert_documents.c.feature, alerts.c.changed_at)
+def newest_changes(database: Database, departement: str, limit: int) -> list[AlertFeature]:
+    """Alerts of a département that stand, the newest change first."""
+    query = sa.select(alerts.c.id, alerts.c.geometry, alert_documents.c.feature)
     query = query.join(alert_documents).where(
         alerts.c.departement == departement, alerts.c.status != AlertStatus.CLOSED.value
     )
     with database.reading() as connection:
         rows = connection.execute(query.order_by(alerts.c.changed_at.desc(), alerts.c.seq.desc()).limit(limit)).all()
-    return [(AlertFeature(row.id, row.feature, row.geometry), row.changed_at) for row in rows]
+    return [AlertFeature(row.id, row.feature, row.geometry) for row in rows]
 
 
 def alert(database: Database, alert_id: str) -> AlertFeature:
