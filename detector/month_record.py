@@ -19,7 +19,7 @@ from tiles.catalog import SkippedScene
 from tiles.engine import ChangeParams, Tally, TilePlan
 from tiles.grid import Grid
 from tiles.month import Month
-from tiles.scene import INFRARED_BANDS, Band, Scene
+from tiles.scene import NEEDED_BANDS, OPTIONAL_BANDS, Band, Scene
 
 
 def month_record(
@@ -106,13 +106,13 @@ def _heard(scene: Scene) -> dict[str, Any]:
 
 
 def _infrared(product: Scene) -> dict[str, Any]:
-    """What is needed to look at a product's infrared in a later month."""
-    bands = {band.value: product.hrefs[band] for band in (Band.SCL, *INFRARED_BANDS) if band in product.hrefs}
+    """What is needed to look at a product again in a later month: for the infrared, for pictures."""
+    bands = {band.value: product.hrefs[band] for band in (*NEEDED_BANDS, *OPTIONAL_BANDS) if band in product.hrefs}
     return {"id": product.id, "dn_offset": product.dn_offset, "hrefs": bands}
 
 
 def infrared_scene(tile: str, scene: Mapping[str, Any]) -> Scene | None:
-    """A scene of a record, with its classification and infrared alone; None where the record does not tell them."""
+    """A scene of a record, with the bands that it names; None where the record does not tell them."""
     acquired = dt.datetime.fromisoformat(scene["acquired"])
     products = [
         Scene(

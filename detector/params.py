@@ -134,3 +134,37 @@ class TrackParams:
         for name in ("overlap_share", "intact_share", "confirmed_share"):
             if not 0 < getattr(self, name) <= 1:
                 raise InvalidParameterError(f"{name} must lie above 0 and at most at 1, not {getattr(self, name)}.")
+
+
+@dataclass(frozen=True)
+class ChipParams:
+    """How alerts are pictured; see `detector.chips`.
+
+    Parameters
+    ----------
+    least_m, most_m
+        Side of a chip: 640 m shows a small cut with the stands around it; what is larger than 3 km is cut off.
+    days_before, days_after
+        Dates of the series: from so many days before the last intact date to so many after the first low one. A year
+        before shows last year's same season.
+    cell_px
+        Side of the squares whose alerts are read together, in pixels: half a block of most archives.
+    least_clear_share
+        Of a chip; a date with less is not shown.
+    tries
+        Dates that are tried for a chip, where files cannot be read.
+    brightest
+        Reflectance that is shown white: bare ground in sun is about 0.25.
+    gamma
+        Of the brightness: forest reflects 0.02 to 0.05 of red, and would be black without it.
+    """
+
+    least_m: float = 640.0
+    most_m: float = 3000.0
+    days_before: int = 400
+    days_after: int = 400
+    cell_px: int = 256
+    least_clear_share: float = 0.3
+    tries: int = 3
+    brightest: float = 0.25
+    gamma: float = 1.8

@@ -22,9 +22,10 @@ from detector.alerts import Alert, ScanContext, build_alerts, write_features, wr
 from detector.appraisal import Appraiser
 from detector.cause.evidence import Evidence, InfraredSource, Loss, described, read_evidence
 from detector.cause.params import EvidenceParams
+from detector.chips import CHIPS_FOLDER, SERIES_FILE, ChipsMade, make_chips, write_series
 from detector.features import patch_features, with_evidence
 from detector.outlines import Geometries, to_wgs84
-from detector.params import PatchParams
+from detector.params import ChipParams, PatchParams
 from detector.patches import Patch, find_patches
 from detector.scorer import PatchScorer
 from tiles.catalog import Catalogue, Found, SkippedScene
@@ -34,7 +35,7 @@ from tiles.errors import AreaError, GridError, NoSceneError, OutputError, SceneR
 from tiles.grid import Grid
 from tiles.merging import archive_reader
 from tiles.month import Month
-from tiles.placing import put_file
+from tiles.placing import put_file, put_folder
 from tiles.plan import first_month_needed, plan_tile
 from tiles.reader import Reader, gdal_env
 from tiles.scene import Scene
@@ -55,7 +56,7 @@ class TileResult:
     """What came of a tile.
 
     `grounds` are the alerts' outlines along the pixel edges, in WGS 84; `infrared_unread` are scenes whose infrared
-    could not be read around patches, with the reasons.
+    could not be read around patches, with the reasons; `chips` is what was pictured.
     """
 
     plan: TilePlan
@@ -65,6 +66,7 @@ class TileResult:
     features: pd.DataFrame
     skipped: tuple[SkippedScene, ...]
     infrared_unread: Mapping[str, str] = field(default_factory=dict)
+    chips: ChipsMade = field(default_factory=ChipsMade)
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,7 @@ def scan(
     appraiser: Appraiser | None = None,
     forest: ForestOf | None = None,
     scorer: PatchScorer | None = None,
+    chips: ChipParams | None = None,
 ) -> ScanResult:
     """Scan a month: read the archive, map the change, find patches, publish alerts.
 
@@ -169,6 +172,8 @@ def scan(
         Gives the forest of a tile, where `watched` names none.
     scorer
         Says how probably each patch is a clear-cut.
+    chips
+        How alerts are pictured (``chips/``, ``series.parquet``); they are not where None.
 
     Raises
     ------
@@ -186,7 +191,9 @@ def scan(
         for tile, scenes in sorted(by_tile.items()):
             try:
                 results.append(
-                    _scan_tile(tile, scenes, month, watched, forest, folder, params, reader, threads, progress, scorer)
+                    _scan_tile(
+                        tile, scenes, month, watched, forest, folder, params, reader, threads, progress, scorer, chips
+                    )
                 )
             except (NoSceneError, GridError) as error:
                 problems.append(error)
@@ -207,6 +214,8 @@ def scan(
         write_geojson(result.alerts, folder / "alerts.geojson")
         alerts = [alert for tile in results for alert in tile.alerts]
         write_features(pd.concat([tile.features for tile in results]), alerts, folder / "features.parquet")
+        if chips is not None:
+            write_series([row for tile in results for row in tile.chips.series], folder / SERIES_FILE)
         (folder / "scan.json").write_text(_record(result, catalogue, params), encoding="utf-8")
     return result
 
@@ -223,6 +232,7 @@ def _scan_tile(
     threads: int | None,
     progress: ProgressReport | None,
     scorer: PatchScorer | None,
+    chips: ChipParams | None,
 ) -> TileResult:
     """Scan a tile; begin again without the scenes whose pixels turn out unreadable."""
     attempts = Attempts(scenes, reader)
@@ -259,8 +269,12 @@ def _scan_tile(
     infrared = infrared_of(plan, plan.scenes, reader, threads)
     found = find_alerts(files, plan, params.patches, infrared=infrared, scorer=scorer)
     grounds = exact_outlines(found.patches, plan.grid)
+    made = ChipsMade()
+    if chips is not None:
+        at_once = threads or available_threads()
+        made = make_chips(found.alerts, plan.scenes, reader, plan.grid, folder / CHIPS_FOLDER, chips, at_once)
     return TileResult(
-        plan, tally, found.alerts, tuple(grounds), found.features, tuple(attempts.left_out), found.infrared_unread
+        plan, tally, found.alerts, tuple(grounds), found.features, tuple(attempts.left_out), found.infrared_unread, made
     )
 
 
@@ -457,7 +471,13 @@ def _beside(out: Path) -> Iterator[Path]:
             out.mkdir(exist_ok=True)
             # The alerts last: who sees them finds all that they speak of.
             for path in sorted(folder.iterdir(), key=lambda path: path.name == "alerts.geojson"):
-                put_file(path, out / path.name)
+                if path.is_dir():
+                    # A folder takes no other's place while that holds something: what was there goes with the partial.
+                    if (out / path.name).exists():
+                        (out / path.name).rename(folder / f"{path.name}.before")
+                    put_folder(path, out / path.name)
+                else:
+                    put_file(path, out / path.name)
     except OSError as error:
         raise OutputError(f"The results cannot be written to {out} ({error.strerror or error}).") from error
     finally:
@@ -495,6 +515,8 @@ def _record(result: ScanResult, catalogue: Catalogue, params: ScanParams) -> str
                 },
                 "pixels": vars(tile.tally),
                 "infrared_unread": dict(tile.infrared_unread),
+                "chips": tile.chips.written,
+                "chips_unread": dict(tile.chips.unread),
             }
             for tile in result.tiles
         ],

@@ -79,7 +79,7 @@ def scan(
     # Not at the top: these take a second to import, which --help need not wait for.
     from api.settings import data_folder, load_settings
     from detector.layers.forest_mask import forest_of_layers
-    from detector.params import PatchParams
+    from detector.params import ChipParams, PatchParams
     from detector.pipeline import ScanParams
     from scripts.report import print_result, run_with_report
     from scripts.works import layers_and_rules, patch_scorer
@@ -103,6 +103,7 @@ def scan(
         appraiser=layers_and_rules(data_dir, settings.rules),
         scorer=patch_scorer(data_dir),
         forest=forest_of_layers(data_dir),
+        chips=ChipParams(),
     )
     print_result(result, cost, out)
     if not result.complete:

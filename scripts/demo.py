@@ -6,7 +6,7 @@ import datetime as dt
 from pathlib import Path
 
 from api.store.scan_files import read_scan
-from detector.params import PatchParams
+from detector.params import ChipParams, PatchParams
 from detector.pipeline import ScanParams
 from scripts.demo_archive import build_archive
 from scripts.picture import draw_alerts
@@ -41,6 +41,7 @@ def run_demo(out: Path) -> None:
         # No French layer speaks of Romania: what they would say is null, and told.
         appraiser=layers_and_rules(out, None),
         scorer=patch_scorer(out),
+        chips=ChipParams(),
     )
     print_result(result, cost, out / "scan")
     for told in put_into_store([read_scan(out / "scan")], out):

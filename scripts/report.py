@@ -18,6 +18,7 @@ from rich.table import Table
 
 from detector.alerts import Alert
 from detector.appraisal import Appraiser
+from detector.params import ChipParams
 from detector.pipeline import ForestOf, ProgressReport, ScanParams, ScanResult, scan
 from detector.scorer import PatchScorer
 from scripts.tile_runs import peak_memory_bytes
@@ -50,6 +51,7 @@ def run_with_report(
     appraiser: Appraiser | None = None,
     scorer: PatchScorer | None = None,
     forest: ForestOf | None = None,
+    chips: ChipParams | None = None,
 ) -> tuple[ScanResult, Cost]:
     """Scan, with a progress bar on a terminal and a JSON line an event elsewhere; see `detector.pipeline.scan`."""
     started = time.monotonic()
@@ -67,6 +69,7 @@ def run_with_report(
             appraiser=appraiser,
             scorer=scorer,
             forest=forest,
+            chips=chips,
         )
     return result, Cost(time.monotonic() - started, peak_memory_bytes())
 

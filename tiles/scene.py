@@ -29,6 +29,8 @@ class Band(StrEnum):
     RED = "red"
     NIR = "nir"
     SCL = "scl"
+    GREEN = "green"
+    BLUE = "blue"
     NIR08 = "nir08"
     """B8A: near infrared at 20 m."""
     SWIR16 = "swir16"
@@ -42,6 +44,12 @@ NEEDED_BANDS = (Band.RED, Band.NIR, Band.SCL)
 
 INFRARED_BANDS = (Band.NIR08, Band.SWIR16, Band.SWIR22)
 """What tells causes of a loss apart (`detector.cause`), read around patches alone: a scene without them is as good."""
+
+COLOUR_BANDS = (Band.GREEN, Band.BLUE)
+"""What a picture needs beside the bands of a scan: a scene without them is as good."""
+
+OPTIONAL_BANDS = (*INFRARED_BANDS, *COLOUR_BANDS)
+"""What a scene may be without."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,7 @@ class Scene:
     tile
         Name of the tile, such as ``31TFJ``.
     hrefs
-        Where each band's raster is: a path or a URL that GDAL opens. `INFRARED_BANDS` may be missing.
+        Where each band's raster is: a path or a URL that GDAL opens. `OPTIONAL_BANDS` may be missing.
     dn_offset
         Added to a digital number before it is divided by `QUANTIFICATION`: 0 or -1000. None where the catalogue's
         words do not decide it: `tiles.offset` then asks the pixels, before anything else reads them.

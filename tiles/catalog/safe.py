@@ -28,7 +28,7 @@ METADATA = "MTD_MSIL2A.xml"
 _BANDS = {"B04_10m": "B04", "B08_10m": "B08", "SCL_20m": "SCL"}
 """Ending of a file's name, and the name that STAC items give to it."""
 
-_MORE_BANDS = {"B8A_20m": "B8A", "B11_20m": "B11", "B12_20m": "B12"}
+_MORE_BANDS = {"B02_10m": "B02", "B03_10m": "B03", "B8A_20m": "B8A", "B11_20m": "B11", "B12_20m": "B12"}
 """The same of bands that a scan can do without."""
 
 _BAND_IDS = {"B04": "3", "B08": "7"}
@@ -103,7 +103,7 @@ def holds_products(folder: Path) -> bool:
 
 
 def item_of(product: Path) -> pystac.Item:
-    """Describe a product as a STAC item: assets ``B04``, ``B08``, ``SCL``, and ``B8A``, ``B11``, ``B12`` if there.
+    """Describe a product as a STAC item: assets ``B04``, ``B08``, ``SCL``, and those of `_MORE_BANDS` that are there.
 
     Parameters
     ----------

@@ -17,13 +17,15 @@ from shapely.geometry.base import BaseGeometry
 from tiles.catalog._protocol import Found, SkippedScene
 from tiles.catalog.passes import once_a_pass
 from tiles.errors import SceneError
-from tiles.scene import INFRARED_BANDS, NEEDED_BANDS, Band, Scene, dn_offset_of, parse_baseline
+from tiles.scene import NEEDED_BANDS, OPTIONAL_BANDS, Band, Scene, dn_offset_of, parse_baseline
 from tiles.tile_names import is_tile_name
 
 ASSET_NAMES: dict[Band, tuple[str, ...]] = {
     Band.RED: ("red", "B04", "B04_10m"),
     Band.NIR: ("nir", "B08", "B08_10m"),
     Band.SCL: ("scl", "SCL", "SCL_20m"),
+    Band.GREEN: ("green", "B03", "B03_10m"),
+    Band.BLUE: ("blue", "B02", "B02_10m"),
     Band.NIR08: ("nir08", "B8A", "B8A_20m"),
     Band.SWIR16: ("swir16", "B11", "B11_20m"),
     Band.SWIR22: ("swir22", "B12", "B12_20m"),
@@ -49,7 +51,7 @@ def scene_of(item: pystac.Item) -> Scene:
         raise SceneError(item.id, "it has no datetime")
     properties = item.properties
     hrefs = {band: _href(item, band) for band in NEEDED_BANDS}
-    for band in INFRARED_BANDS:
+    for band in OPTIONAL_BANDS:
         with suppress(SceneError):
             hrefs[band] = _href(item, band)
     red = next(item.assets[name] for name in ASSET_NAMES[Band.RED] if name in item.assets)
@@ -111,7 +113,7 @@ def use_copies(item: pystac.Item, scheme: str) -> None:
         alternates = asset.extra_fields.get("alternate") or {}
         hrefs = [asset.href, *(str(other.get("href", "")) for other in alternates.values())]
         wanted = next((href for href in hrefs if href.startswith(f"{scheme}://")), None)
-        if wanted is None and band in INFRARED_BANDS:
+        if wanted is None and band in OPTIONAL_BANDS:
             del item.assets[name]
             continue
         if wanted is None:

@@ -1,0 +1,350 @@
+"""Pictures of alerts: what the images show before and after, and the NDVI of each date.
+
+A chip is a small GeoTIFF of the ground around an alert on one date: true colour and NDVI, ready to be shown. The dates
+are those that show the ground clearest, the nearest to the loss of equals. Alerts that lie together are read together.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pyproj
+import rasterio
+import rasterio.features
+import shapely
+from numpy.typing import NDArray
+from rasterio.windows import Window
+from shapely.geometry.base import BaseGeometry
+
+from detector.alerts import Alert
+from detector.params import ChipParams
+from tiles.clear import CLEAR_CLASSES, class_table
+from tiles.errors import OutputError, SceneReadError
+from tiles.grid import Grid
+from tiles.placing import written_beside
+from tiles.reader import Reader
+from tiles.scene import COLOUR_BANDS, QUANTIFICATION, Band, Scene
+
+CHIPS_FOLDER: Final = "chips"
+SERIES_FILE: Final = "series.parquet"
+NDVI_RANGE: Final = (-0.2, 1.0)
+"""NDVI of the values 1 and 255 of a chip's NDVI band; 0 is no data."""
+
+_CLEAR = class_table(CLEAR_CLASSES)
+
+
+class Moment(StrEnum):
+    """Which side of the loss a chip shows."""
+
+    BEFORE = "before"
+    AFTER = "after"
+
+
+@dataclass(frozen=True)
+class SeriesRow:
+    """What a date shows of an alert: mean NDVI of its clear pixels, and their share (0 to 1)."""
+
+    alert_id: str
+    day: dt.date
+    scene: str
+    ndvi: float | None
+    clear_share: float
+
+
+@dataclass(frozen=True, eq=False)
+class ChipsMade:
+    """What came of making chips.
+
+    Parameters
+    ----------
+    written
+        Files.
+    series
+        Of all alerts, by alert and date.
+    unread
+        Scenes that could not be read for it, with the reasons.
+    """
+
+    written: int = 0
+    series: tuple[SeriesRow, ...] = ()
+    unread: Mapping[str, str] = field(default_factory=dict)
+
+
+def make_chips(
+    alerts: Sequence[Alert],
+    scenes: Sequence[Scene],
+    reader: Reader,
+    grid: Grid,
+    folder: Path,
+    params: ChipParams,
+    threads: int = 1,
+) -> ChipsMade:
+    """Make the chips and the series of the alerts of one tile.
+
+    Parameters
+    ----------
+    alerts
+        Of the tile.
+    scenes
+        Images of it, with decided offsets; those without `COLOUR_BANDS` give chips of NDVI alone, which say so.
+    reader
+        Reads them. May be called from several threads.
+    grid
+        Of the tile, 10 m.
+    folder
+        Chips are put under ``<folder>/<alert>/before.tif`` and ``after.tif``.
+    params
+        How.
+    threads
+        That read at once.
+    """
+    if not alerts:
+        return ChipsMade()
+    work = _Work(sorted(scenes, key=lambda scene: (scene.acquired, scene.id)), reader, grid, folder, params)
+    cells: dict[tuple[int, int], list[_Subject]] = {}
+    for subject in work.subjects(alerts):
+        side = params.cell_px
+        cells.setdefault((int(subject.window.row_off) // side, int(subject.window.col_off) // side), []).append(subject)
+    with ThreadPoolExecutor(max(1, threads), thread_name_prefix="chips") as pool:
+        made = list(pool.map(work.cell, [cells[key] for key in sorted(cells)]))
+    rows = sorted((row for each in made for row in each[1]), key=lambda row: (row.alert_id, row.day, row.scene))
+    return ChipsMade(sum(each[0] for each in made), tuple(rows), dict(sorted(work.unread.items())))
+
+
+@dataclass(frozen=True, eq=False)
+class _Subject:
+    """An alert, the window around it, and which pixels of the window are its own."""
+
+    alert: Alert
+    window: Window
+    mask: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """How clear a scene shows a window, 0 to 1."""
+
+    scene: Scene
+    clear_share: float
+
+
+class _Work:
+    """The chips of one tile."""
+
+    def __init__(self, scenes: Sequence[Scene], reader: Reader, grid: Grid, folder: Path, params: ChipParams) -> None:
+        self._scenes, self._reader, self._grid, self._folder, self._params = scenes, reader, grid, folder, params
+        self.unread: dict[str, str] = {}
+
+    def subjects(self, alerts: Sequence[Alert]) -> Iterator[_Subject]:
+        """Alerts with their windows: a square around each, larger ones whole with a margin, within the tile."""
+        transformer = pyproj.Transformer.from_crs("OGC:CRS84", self._grid.crs.to_wkt(), always_xy=True)
+
+        def on_grid(lonlat: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.column_stack(transformer.transform(lonlat[:, 0], lonlat[:, 1]))
+
+        for alert in alerts:
+            shape = shapely.transform(alert.geometry, on_grid)
+            window = self._window(shape)
+            if window is None:
+                continue
+            mask = rasterio.features.geometry_mask(
+                [shape],
+                (int(window.height), int(window.width)),
+                self._grid.window_transform(window),
+                all_touched=False,
+                invert=True,
+            )
+            yield _Subject(alert, window, mask)
+
+    def _window(self, shape: BaseGeometry) -> Window | None:
+        """A window of whole pixels of the classification, within the tile."""
+        left, bottom, right, top = shape.bounds
+        side = max(self._params.least_m, right - left, top - bottom)
+        if side > self._params.least_m:
+            side *= 1.2
+        side = min(side, self._params.most_m)
+        x, y = (left + right) / 2, (bottom + top) / 2
+        inverse = ~self._grid.transform
+        col, row = inverse @ (x - side / 2, y + side / 2)
+        # An even number of pixels from an even one: those of the classification are twice as large.
+        first_row, first_col = (max(0, int(value) // 2 * 2) for value in (row, col))
+        pixels = -(-int(side / self._grid.pixel_m) // 2) * 2
+        height = min(pixels, self._grid.shape[0] - first_row) // 2 * 2
+        width = min(pixels, self._grid.shape[1] - first_col) // 2 * 2
+        return Window(first_col, first_row, width, height) if height > 0 and width > 0 else None
+
+    def cell(self, subjects: Sequence[_Subject]) -> tuple[int, list[SeriesRow]]:
+        """Chips and series of alerts that lie together."""
+        around = _union([subject.window for subject in subjects])
+        looks: dict[str, list[_Look]] = {subject.alert.id: [] for subject in subjects}
+        rows: list[SeriesRow] = []
+        for scene in self._scenes:
+            wanted = [subject for subject in subjects if self._within_reach(scene, subject.alert)]
+            if not wanted:
+                continue
+            seen = self._seen(scene, around)
+            if seen is None:
+                continue
+            ndvi, clear = seen
+            for subject in wanted:
+                part = _part(around, subject.window)
+                looks[subject.alert.id].append(_Look(scene, float(clear[part].mean())))
+                rows += _row(subject, scene, ndvi[part], clear[part])
+        written = sum(self._chips(subject, looks[subject.alert.id]) for subject in subjects)
+        return written, rows
+
+    def _within_reach(self, scene: Scene, alert: Alert) -> bool:
+        start = (alert.last_intact or alert.first_low) - dt.timedelta(days=self._params.days_before)
+        end = alert.first_low + dt.timedelta(days=self._params.days_after)
+        return start <= scene.day <= end
+
+    def _seen(self, scene: Scene, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]] | None:
+        """NDVI, NaN without data, and which pixels are clear; None where the scene cannot be read."""
+        try:
+            red, nir = (self._band(scene, band, window) for band in (Band.RED, Band.NIR))
+            classes = self._classes(scene, window)
+        except SceneReadError as error:
+            self.unread[error.scene_id] = error.reason
+            return None
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ndvi = (nir - red) / (nir + red)
+        ndvi[~np.isfinite(ndvi) | (np.abs(ndvi) > 1)] = np.nan
+        return ndvi, (_CLEAR[classes] == 1) & np.isfinite(ndvi)
+
+    def _classes(self, scene: Scene, window: Window) -> NDArray[np.uint8]:
+        times = round(self._reader.grid_of(scene, Band.SCL).pixel_m / self._grid.pixel_m)
+        coarse = Window(
+            window.col_off // times, window.row_off // times, -(-window.width // times), -(-window.height // times)
+        )
+        classes = np.zeros((int(coarse.height), int(coarse.width)), np.uint8)
+        self._reader.read(scene, Band.SCL, coarse, classes)
+        fine = classes.repeat(times, axis=0).repeat(times, axis=1)
+        return np.asarray(fine[: int(window.height), : int(window.width)])
+
+    def _band(self, scene: Scene, band: Band, window: Window) -> NDArray[np.float32]:
+        """Reflectance, NaN without data."""
+        numbers = np.zeros((int(window.height), int(window.width)), np.uint16)
+        self._reader.read(scene, band, window, numbers)
+        reflectance = (numbers.astype(np.float32) + scene.known_offset) / np.float32(QUANTIFICATION)
+        reflectance[numbers == 0] = np.nan
+        return np.asarray(reflectance)
+
+    def _chips(self, subject: _Subject, looks: Sequence[_Look]) -> int:
+        alert, written = subject.alert, 0
+        before = [look for look in looks if alert.last_intact is not None and look.scene.day <= alert.last_intact]
+        after = [look for look in looks if look.scene.day >= alert.first_low]
+        for moment, some in ((Moment.BEFORE, before[::-1]), (Moment.AFTER, after)):
+            # As clear to the nearest tenth: the nearer date shows the same ground and season better.
+            for look in sorted(some, key=lambda look: -round(look.clear_share, 1))[: self._params.tries]:
+                if look.clear_share >= self._params.least_clear_share and self._write(subject, moment, look):
+                    written += 1
+                    break
+        return written
+
+    def _write(self, subject: _Subject, moment: Moment, look: _Look) -> bool:
+        scene, window = look.scene, subject.window
+        coloured = all(band in scene.hrefs for band in COLOUR_BANDS)
+        try:
+            seen = self._seen(scene, window)
+            if seen is None:
+                return False
+            bands = [self._band(scene, band, window) for band in (Band.RED, *COLOUR_BANDS)] if coloured else []
+        except SceneReadError as error:
+            self.unread[error.scene_id] = error.reason
+            return False
+        layers = [_shown(band, self._params) for band in bands] + [scaled_ndvi(seen[0])]
+        tags = {
+            "ALERT": subject.alert.id,
+            "MOMENT": moment.value,
+            "SCENE": scene.id,
+            "DATE": scene.day.isoformat(),
+            "CLEAR_SHARE": f"{look.clear_share:.3f}",
+            "BANDS": "red,green,blue,ndvi" if coloured else "ndvi",
+        }
+        path = self._folder / subject.alert.id / f"{moment}.tif"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_tiff(path, np.stack(layers), self._grid, window, tags)
+        return True
+
+
+def write_series(rows: Sequence[SeriesRow], path: Path) -> None:
+    """Write series as Parquet: `alert_id`, `day`, `scene`, `ndvi`, `clear_share`.
+
+    Raises
+    ------
+    tiles.errors.OutputError
+        If the file cannot be written.
+    """
+    columns = {
+        "alert_id": pa.array([row.alert_id for row in rows], pa.string()),
+        "day": pa.array([row.day for row in rows], pa.date32()),
+        "scene": pa.array([row.scene for row in rows], pa.string()),
+        "ndvi": pa.array([row.ndvi for row in rows], pa.float32()),
+        "clear_share": pa.array([row.clear_share for row in rows], pa.float32()),
+    }
+    try:
+        with written_beside(path) as partial:
+            pq.write_table(pa.table(columns), partial, compression="zstd")
+    except OSError as error:
+        raise OutputError(f"Cannot write {path}: {error.strerror or error}.") from error
+
+
+def scaled_ndvi(ndvi: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """NDVI as a chip has it: 1 to 255 over `NDVI_RANGE`, 0 without data."""
+    low, high = NDVI_RANGE
+    scaled = np.clip((ndvi - low) / (high - low) * 254 + 1, 1, 255)
+    return np.asarray(np.nan_to_num(np.rint(scaled), nan=0.0), np.uint8)
+
+
+def _shown(reflectance: NDArray[np.float32], params: ChipParams) -> NDArray[np.uint8]:
+    """Reflectance as brightness: 1 to 255 from none to `brightest`, with a gamma that opens the shadows."""
+    share = np.clip(reflectance / params.brightest, 0, 1) ** (1 / params.gamma)
+    return np.asarray(np.nan_to_num(np.rint(share * 254 + 1), nan=0.0), np.uint8)
+
+
+def _row(subject: _Subject, scene: Scene, ndvi: NDArray[np.float32], clear: NDArray[np.bool_]) -> Iterator[SeriesRow]:
+    own = subject.mask & clear
+    if not subject.mask.any():
+        return
+    share = float(own.sum() / subject.mask.sum())
+    mean = float(ndvi[own].mean()) if own.any() else None
+    yield SeriesRow(subject.alert.id, scene.day, scene.id, mean, share)
+
+
+def _union(windows: Sequence[Window]) -> Window:
+    top, left = (min(int(getattr(w, side)) for w in windows) for side in ("row_off", "col_off"))
+    bottom = max(int(w.row_off + w.height) for w in windows)
+    right = max(int(w.col_off + w.width) for w in windows)
+    return Window(left, top, right - left, bottom - top)
+
+
+def _part(around: Window, window: Window) -> tuple[slice, slice]:
+    row, col = int(window.row_off - around.row_off), int(window.col_off - around.col_off)
+    return slice(row, row + int(window.height)), slice(col, col + int(window.width))
+
+
+def _write_tiff(path: Path, layers: NDArray[np.uint8], grid: Grid, window: Window, tags: Mapping[str, Any]) -> None:
+    profile = {
+        "driver": "GTiff",
+        "dtype": "uint8",
+        "count": layers.shape[0],
+        "height": layers.shape[1],
+        "width": layers.shape[2],
+        "crs": grid.crs,
+        "transform": grid.window_transform(window),
+        "nodata": 0,
+        "compress": "DEFLATE",
+        "interleave": "pixel",
+    }
+    with rasterio.open(path, "w", **profile) as chip:
+        chip.write(layers)
+        chip.update_tags(**tags)
