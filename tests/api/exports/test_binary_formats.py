@@ -106,7 +106,7 @@ def test_workbook_is_read_by_openpyxl(alerts: list[AlertFeature], tmp_path: Path
     assert full["commune"] == SCRIPT
     cell = book["Alertes"].cell(3, names.index("essence") + 1)
     assert (cell.value, cell.data_type) == (FORMULA, "s")
-    said = dict(book["Lisez-moi"].iter_rows(values_only=True))
+    said = {row[0]: row[1] for row in book["Lisez-moi"].iter_rows(values_only=True)}
     assert said["Licence"] == "ODbL-1.0"
     assert str(said["Surfaces"]).startswith(UNCORRECTED_FR)
     assert said["Filtre"] == "departement=40&state=confirmed"
