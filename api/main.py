@@ -14,14 +14,14 @@ from api.access import Right, allowed
 from api.middleware import Gate
 from api.openapi import description_of
 from api.problems import lay_handlers
-from api.routes import alerts, features, feeds, health, maps
+from api.routes import alerts, features, feeds, health, images, maps
 from api.service import Service
 from api.settings import Settings
 from api.store.database import Database
 from api.store.upgrading import require_current
 from detector.pipeline import software_version
 
-ROUTERS = tuple(module.router for module in (features, alerts, feeds, maps, health))
+ROUTERS = tuple(module.router for module in (features, alerts, images, feeds, maps, health))
 """All addresses of the service but its own description."""
 _DESCRIPTION = (
     "Alertes de coupes rases vues par Sentinel-2 : OGC API - Features, tuiles, images, exports. "

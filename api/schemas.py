@@ -173,3 +173,28 @@ class Readiness(BaseModel):
     store: str = Field(examples=["sqlite"])
     revision: int
     changed_at: dt.datetime
+
+
+class SeriesEntry(BaseModel):
+    """What a date showed of an alert."""
+
+    day: dt.date
+    scene: str
+    ndvi: float | None
+    clear_share: float = Field(description="Of the alert's pixels, 0 to 1.")
+
+
+class Series(BaseModel):
+    """NDVI of an alert, date by date."""
+
+    id: str
+    dates: list[SeriesEntry]
+
+
+class LegendEntry(BaseModel):
+    """What a colour means."""
+
+    colour: str = Field(examples=["#d72d2d"])
+    fr: str
+    en: str
+    value: float | None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _SHARED = Path(__file__).parents[2] / "shared" / "data"
 
-#: Processes side by side. Each makes the session's fixtures anew and takes up to 1.5 GB: more are asked for by `-n`.
+#: Processes side by side. Each makes the session's fixtures anew and takes up to 1.8 GB: more are asked for by `-n`.
 _MOST_WORKERS = 2
 
 

@@ -23,6 +23,7 @@
     ├── NotFoundError             what was asked for is not there
     ├── AccessRefusedError        a token is missing, or gives no right to this
     ├── FilterError               a filter of alerts that will not do
+    ├── PictureError              a raster that a picture is made of is damaged
     ├── IngestError               what is to be put into the store cannot be read
     ├── LockedError               another process is at work there
     └── ClusterError              the cluster's scheduler or its workers cannot be had
@@ -144,6 +145,10 @@ class AccessRefusedError(SylvigieError):
 
 class FilterError(SylvigieError):
     """A filter, an order or a page of alerts that will not do."""
+
+
+class PictureError(SylvigieError):
+    """A raster that a picture is made of is damaged."""
 
 
 class IngestError(SylvigieError):

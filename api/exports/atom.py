@@ -63,7 +63,8 @@ def atom_feed(
     moments = [_entry(feed, feature, about.made_text(info), page_of) for feature in features]
     if moments:
         updated.text = max(moments)
-    return bytes(ET.tostring(feed, encoding="utf-8", xml_declaration=True))
+    document: bytes = ET.tostring(feed, encoding="utf-8", xml_declaration=True)
+    return document
 
 
 def _entry(feed: Element, feature: AlertFeature, otherwise: str, page_of: Callable[[str], str] | None) -> str:

@@ -66,8 +66,9 @@ def _placemark(feature: AlertFeature) -> str:
 
 
 def _extended(known: Iterable[tuple[str, Any]]) -> str:
+    """Data by name; names are our own, without marks."""
     data = "".join(
-        f"<Data name={quoteattr(name)}><value>{_xml(_written(value))}</value></Data>" for name, value in known
+        f'<Data name="{name}"><value>{escape(clean(_written(value)))}</value></Data>' for name, value in known
     )
     return f"<ExtendedData>{data}</ExtendedData>\n"
 

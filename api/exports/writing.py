@@ -7,7 +7,7 @@ removed when the last byte has left, or the client.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -49,7 +49,7 @@ _WRITERS: Final = MappingProxyType[ExportFormat, _Writer](
 
 def stream(
     features: Iterable[AlertFeature], fmt: ExportFormat, info: CollectionInfo, scratch: Path | None = None
-) -> Iterator[bytes]:
+) -> Generator[bytes, None, None]:
     """Alerts as a format's bytes, some 64 kB at a time.
 
     Memory does not grow with the number of alerts, as long as `features` are drawn from and not kept. Closing the

@@ -1,0 +1,134 @@
+"""Pictures of alerts and of change maps, and the NDVI behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+
+from api import pictures
+from api.access import Right, allowed
+from api.pictures import ChangeLayer, ChipKind, PictureForm
+from api.problems import responses
+from api.routes.alerts import AlertId
+from api.routes.features import ROOT
+from api.routes.maps import Place, Zoom
+from api.schemas import LegendEntry, Series
+from api.service import current_state, entity_tag, service_of, unchanged, validators
+from api.store.images import change_maps, chip_path, series_of
+from api.store.reading import alert
+from api.vector_tiles import TileAddress
+from detector.chips import Moment
+
+router = APIRouter(prefix=ROOT, tags=["Images"], dependencies=[Depends(allowed(Right.READ))])
+
+_PICTURE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "The picture.",
+        "content": {form.media_type: {"schema": {"type": "string", "format": "binary"}} for form in PictureForm},
+    }
+}
+_Moment = Annotated[Moment, Path(description="before or after the loss")]
+_Form = Annotated[PictureForm, Path(description="png or webp")]
+_Kind = Annotated[ChipKind, Query(description="What is shown.")]
+
+
+@router.get("/alerts/{alert_id}/series", responses=responses(304, 404), response_model=Series, summary="NDVI by date")
+def series(request: Request, response: Response, alert_id: AlertId) -> object:
+    """Mean NDVI of an alert's clear pixels on each date that the scan knows; empty where none was kept."""
+    service = service_of(request)
+    state = current_state(service)
+    if (seen := unchanged(request, state)) is not None:
+        return seen
+    response.headers.update(validators(entity_tag(request, state)))
+    dates = series_of(service.database, service.data_dir, alert_id)
+    return {"id": alert_id, "dates": [asdict(each) for each in dates]}
+
+
+@router.get(
+    "/alerts/{alert_id}/chips/{moment}.{form}",
+    responses=responses(304, 404) | _PICTURE,
+    response_class=Response,
+    summary="A picture of an alert, before or after",
+)
+def chip(
+    request: Request,
+    alert_id: AlertId,
+    moment: _Moment,
+    form: _Form,
+    kind: _Kind = ChipKind.TRUE_COLOUR,
+    size: Annotated[int, Query(ge=32, le=1024, description="Pixels of the longer side.")] = 320,
+    outline: Annotated[bool, Query(description="Whether the outline is drawn.")] = True,
+) -> Response:
+    """The ground around an alert on the clearest date, with its outline."""
+
+    def make() -> bytes:
+        service = service_of(request)
+        path = chip_path(service.database, service.data_dir, alert_id, moment)
+        shape = alert(service.database, alert_id).geometry if outline else None
+        return pictures.chip_picture(path, kind, form, size, shape)
+
+    return _answer(request, form, make)
+
+
+@router.get(
+    "/alerts/{alert_id}/chips/{moment}/{z}/{x}/{y}.{form}",
+    responses=responses(304, 404) | _PICTURE,
+    response_class=Response,
+    summary="A picture of an alert as map tiles",
+)
+def chip_tile(
+    request: Request,
+    alert_id: AlertId,
+    moment: _Moment,
+    z: Zoom,
+    x: Place,
+    y: Place,
+    form: _Form,
+    kind: _Kind = ChipKind.TRUE_COLOUR,
+) -> Response:
+    """The same on the web's grid, transparent around it; 404 where the tile does not meet it."""
+    TileAddress(z, x, y)
+
+    def make() -> bytes:
+        service = service_of(request)
+        path = chip_path(service.database, service.data_dir, alert_id, moment)
+        return pictures.chip_tile(path, kind, form, z, x, y)
+
+    return _answer(request, form, make)
+
+
+@router.get(
+    "/tiles/change/{layer}/{z}/{x}/{y}.{form}",
+    responses=responses(304, 404) | _PICTURE,
+    response_class=Response,
+    summary="Change maps as map tiles",
+)
+def change_tile(
+    request: Request, layer: Annotated[ChangeLayer, Path()], z: Zoom, x: Place, y: Place, form: _Form
+) -> Response:
+    """The newest change map of each ground; 404 where none meets the tile."""
+    TileAddress(z, x, y)
+
+    def make() -> bytes:
+        service = service_of(request)
+        prefix = "state" if layer is ChangeLayer.STATE else "change"
+        paths = change_maps(service.database, service.data_dir, prefix)
+        return pictures.change_tile(paths, layer, form, z, x, y)
+
+    return _answer(request, form, make)
+
+
+@router.get("/tiles/change/{layer}/legend", responses=responses(), summary="What the colours of a change map mean")
+async def change_legend(layer: Annotated[ChangeLayer, Path()]) -> list[LegendEntry]:
+    """Colours, and French and English words."""
+    return [LegendEntry.model_validate(entry) for entry in pictures.legend(layer)]
+
+
+def _answer(request: Request, form: PictureForm, make: Callable[[], bytes]) -> Response:
+    state = current_state(service_of(request))
+    if (seen := unchanged(request, state)) is not None:
+        return seen
+    return Response(make(), media_type=form.media_type, headers=validators(entity_tag(request, state)))
