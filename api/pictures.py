@@ -153,7 +153,8 @@ def change_tile(paths: Sequence[Path], layer: ChangeLayer, form: PictureForm, z:
 
     def read(path: Path, x: int, y: int, z: int) -> ImageData:
         with _opened(path) as reader:
-            return reader.tile(x, y, z, tilesize=TILE_PX, indexes=(band,), resampling_method="nearest")
+            image: ImageData = reader.tile(x, y, z, tilesize=TILE_PX, indexes=(band,), resampling_method="nearest")
+            return image
 
     try:
         image, _ = mosaic_reader([path for path in paths if path.is_file()], read, x, y, z, threads=0)

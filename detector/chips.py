@@ -344,6 +344,9 @@ def _write_tiff(path: Path, layers: NDArray[np.uint8], grid: Grid, window: Windo
         "nodata": 0,
         "compress": "DEFLATE",
         "interleave": "pixel",
+        # The fourth band is NDVI: readers would take it for opacity.
+        "photometric": "MINISBLACK",
+        "alpha": "NO",
     }
     with rasterio.open(path, "w", **profile) as chip:
         chip.write(layers)
