@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from api.store.cells import CELL_LEVELS, LEVELS
+from api.store.conditions import box_condition, condition
 from api.store.database import Database
-from api.store.reading import meets
 from api.store.tables import alert_cells, alerts
 from tiles.errors import NotFoundError
 
@@ -119,10 +119,9 @@ def _cells(database: Database, address: TileAddress) -> list[dict[str, Any]]:
 def _outlines(database: Database, address: TileAddress) -> list[dict[str, Any]]:
     columns = [alerts.c[name] for name in _COLUMNS]
     with database.reading() as connection:
-        query = sa.select(*columns, alerts.c.geometry).where(
-            meets(connection, alerts, address.bounds(_BUFFER / _EXTENT)), alerts.c.status != "closed"
-        )
-        rows = connection.execute(query.order_by(alerts.c.seq)).all()
+        box = box_condition(connection, alerts, address.bounds(_BUFFER / _EXTENT))
+        query = sa.select(*columns, alerts.c.geometry).where(*map(condition, ("standing", *box.shape)))
+        rows = connection.execute(query.order_by(alerts.c.seq), box.values).all()
     if not rows:
         return []
     shapes = shapely.transform(shapely.from_wkb([row.geometry for row in rows]), address.units)

@@ -11,17 +11,18 @@ import datetime as dt
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import shapely
 import sqlalchemy as sa
 
 from api.features import AlertFeature
+from api.store.conditions import box_condition, condition, conditions_of
 from api.store.database import Database
-from api.store.filters import AlertFilter, Bbox, SortField, parse_bbox, parse_interval, parse_moment
+from api.store.filters import AlertFilter, Bbox, SortField, parse_bbox
 from api.store.tables import (
     UNKNOWN_SORTS_AS,
-    alert_criteria,
     alert_documents,
     alert_versions,
     alerts,
@@ -34,10 +35,9 @@ from tiles.errors import FilterError, NotFoundError
 
 MOST_AT_ONCE: Final = 10_000
 """Features of a page."""
-_FEW: Final = 4000
-"""Matches of a box up to which the tree is asked for all of them; beyond, alerts are gone through in their order."""
 _EXPORT_PAGE: Final = 500
 
+_STATE: Final = sa.select(store_state.c.revision, store_state.c.changed_at)
 _NULLABLE: Final = (SortField.CLEARCUT_PROBABILITY, SortField.ABUSE_SCORE)
 
 
@@ -68,7 +68,7 @@ class StoreState:
 def state_of(database: Database) -> StoreState:
     """How far the store is."""
     with database.reading() as connection:
-        row = connection.execute(sa.select(store_state.c.revision, store_state.c.changed_at)).one()
+        row = connection.execute(_STATE).one()
         return StoreState(row.revision, row.changed_at)
 
 
@@ -92,14 +92,29 @@ def alerts_page(database: Database, asked: AlertFilter, limit: int, cursor: str 
         When the cursor is of another order, or none.
     """
     order = _Order.of(asked.sortby)
+    last = {} if cursor is None else order.parsed(cursor)
     with database.reading() as connection:
-        query = sa.select(alerts.c.seq, alerts.c.id, alerts.c.geometry, alert_documents.c.feature, order.value)
-        query = query.join(alert_documents).where(*_conditions(connection, asked))
-        if cursor is not None:
-            query = query.where(order.after(cursor))
-        rows = connection.execute(query.order_by(*order.columns()).limit(limit + 1)).all()
+        conditions = conditions_of(connection, asked)
+        query = _alerts_query(conditions.shape, asked.sortby, cursor is not None)
+        rows = connection.execute(query, {**conditions.values, **last, "most": limit + 1}).all()
     features = [AlertFeature(row.id, row.feature, row.geometry) for row in rows[:limit]]
     return Page(features, order.cursor(rows[limit - 1]) if len(rows) > limit else None)
+
+
+@lru_cache(maxsize=512)
+def _alerts_query(shape: tuple[str, ...], sortby: str | None, goes_on: bool) -> sa.Select[Any]:
+    """The statement of a page: rows are chosen and ordered first, and only then are their documents read."""
+    order = _Order.of(sortby)
+    chosen = sa.select(alerts.c.seq, order.value).where(*(condition(name) for name in shape))
+    if goes_on:
+        chosen = chosen.where(order.after())
+    page = chosen.order_by(*order.columns()).limit(sa.bindparam("most", type_=sa.Integer())).subquery("page")
+    return (
+        sa.select(alerts.c.seq, alerts.c.id, alerts.c.geometry, alert_documents.c.feature, page.c.sort_value)
+        .join(page, page.c.seq == alerts.c.seq)
+        .join(alert_documents, alert_documents.c.alert_seq == alerts.c.seq)
+        .order_by(*order.columns())
+    )
 
 
 def all_alerts(database: Database, asked: AlertFilter) -> Iterator[AlertFeature]:
@@ -168,14 +183,18 @@ def outlines_page(
         )
         query = sa.select(*columns, scans.c.kind, version.scan_seq, order.value)
         query = query.join(alerts, alerts.c.seq == version.alert_seq).join(scans, scans.c.seq == version.scan_seq)
+        values: dict[str, Any] = {}
         if bbox is not None:
-            query = query.where(meets(connection, alert_versions, parse_bbox(bbox)))
+            box = box_condition(connection, alert_versions, parse_bbox(bbox))
+            query = query.where(*(condition(name) for name in box.shape))
+            values |= box.values
         for name, column in (("alert", alerts.c.id), ("month", version.month)):
             if equal.get(name) is not None:
                 query = query.where(column == equal[name])
         if cursor is not None:
-            query = query.where(order.after(cursor))
-        rows = connection.execute(query.order_by(*order.columns()).limit(limit + 1)).all()
+            query = query.where(order.after())
+            values |= order.parsed(cursor)
+        rows = connection.execute(query.order_by(*order.columns()).limit(limit + 1), values).all()
     return Page(
         [_outline_feature(row) for row in rows[:limit]], order.cursor(rows[limit - 1]) if len(rows) > limit else None
     )
@@ -205,13 +224,17 @@ def zones_page(
     order = _Order(zones.c.seq, None, False)
     with database.reading() as connection:
         query = sa.select(zones.c.seq, zones.c.id, zones.c.geometry, zones.c.feature, order.value)
+        values: dict[str, Any] = {}
         if bbox is not None:
-            query = query.where(meets(connection, zones, parse_bbox(bbox)))
+            box = box_condition(connection, zones, parse_bbox(bbox))
+            query = query.where(*(condition(name) for name in box.shape))
+            values |= box.values
         if layer is not None:
             query = query.where(zones.c.layer == layer)
         if cursor is not None:
-            query = query.where(order.after(cursor))
-        rows = connection.execute(query.order_by(*order.columns()).limit(limit + 1)).all()
+            query = query.where(order.after())
+            values |= order.parsed(cursor)
+        rows = connection.execute(query.order_by(*order.columns()).limit(limit + 1), values).all()
     features = [AlertFeature(row.id, row.feature, row.geometry) for row in rows[:limit]]
     return Page(features, order.cursor(rows[limit - 1]) if len(rows) > limit else None)
 
@@ -314,15 +337,20 @@ class _Order:
     def _name(self) -> str:
         return ("-" if self.descending else "") + (self.field.value if self.field else "")
 
-    def after(self, cursor: str) -> sa.ColumnElement[bool]:
-        """Rows behind a cursor."""
-        value, seq = self._parse(cursor)
+    def after(self) -> sa.ColumnElement[bool]:
+        """Rows behind those of the parameters of `parsed`."""
+        seq = sa.bindparam("last_seq", type_=sa.BigInteger())
         if self.field is None:
             return self.seq < seq if self.descending else self.seq > seq
         # The values' own types: PostgreSQL compares a date with a date.
-        row = sa.tuple_(self._expression(), self.seq)
-        last = sa.tuple_(sa.literal(value), sa.literal(seq))
+        value = sa.bindparam("last_value", type_=alerts.c[self.field.value].type)
+        row, last = sa.tuple_(self._expression(), self.seq), sa.tuple_(value, seq)
         return row < last if self.descending else row > last
+
+    def parsed(self, cursor: str) -> dict[str, Any]:
+        """A cursor as parameters of `after`."""
+        value, seq = self._parse(cursor)
+        return {"last_seq": seq} if self.field is None else {"last_seq": seq, "last_value": value}
 
     def _parse(self, cursor: str) -> tuple[Any, int]:
         try:
@@ -339,69 +367,3 @@ class _Order:
                 "cursor will not do: follow the next link of a page as it is, with the same order."
             ) from None
         return value, seq
-
-
-def _conditions(connection: sa.Connection, asked: AlertFilter) -> list[sa.ColumnElement[bool]]:
-    """What the rows of a filter fulfil."""
-    column = alerts.c
-    found: list[sa.ColumnElement[bool]] = []
-    if asked.status is None:
-        found.append(column.status != AlertStatus.CLOSED.value)
-    for name in ("state", "status", "review"):
-        value = getattr(asked, name)
-        if value is not None:
-            found.append(column[name] == value.value)
-    for name in ("departement", "tile", "cause"):
-        value = getattr(asked, name)
-        if value is not None:
-            values = value.split(",")
-            found.append(column[name] == values[0] if len(values) == 1 else column[name].in_(values))
-    if asked.commune is not None:
-        names = asked.commune.split(",")
-        found.append(sa.or_(column.commune_insee.in_(names), column.commune.in_(names)))
-    if asked.potentially_abusive is not None:
-        found.append(column.potentially_abusive.is_(asked.potentially_abusive))
-    if asked.min_area_ha is not None:
-        found.append(column.area_ha >= asked.min_area_ha)
-    if asked.max_area_ha is not None:
-        found.append(column.area_ha <= asked.max_area_ha)
-    if asked.min_probability is not None:
-        found.append(column.clearcut_probability >= asked.min_probability)
-    if asked.updated_since is not None:
-        found.append(column.changed_at >= parse_moment(asked.updated_since))
-    if asked.datetime is not None:
-        first, last = parse_interval(asked.datetime)
-        if first is not None:
-            found.append(column.first_low >= first)
-        if last is not None:
-            found.append(sa.func.coalesce(column.last_intact, column.first_low) <= last)
-    if asked.criterion is not None:
-        met = sa.select(alert_criteria.c.alert_seq).where(alert_criteria.c.code == asked.criterion)
-        found.append(column.seq.in_(met))
-    if asked.bbox is not None:
-        found.append(meets(connection, alerts, parse_bbox(asked.bbox)))
-    return found
-
-
-def meets(connection: sa.Connection, table: sa.Table, bbox: Bbox) -> sa.ColumnElement[bool]:
-    """Rows whose outline meets a box."""
-    west, south, east, north = bbox
-    if west > east:
-        parts = ((west, south, 180.0, north), (-180.0, south, east, north))
-        return sa.or_(*(meets(connection, table, part) for part in parts))
-    if connection.dialect.name != "sqlite":
-        box = sa.func.ST_MakeEnvelope(west, south, east, north, 4326)
-        return sa.func.ST_Intersects(sa.literal_column(f"{table.name}.geom"), box).is_(True)
-    column = table.c
-    inside = sa.and_(column.min_lon >= west, column.max_lon <= east, column.min_lat >= south, column.max_lat <= north)
-    touching = sa.and_(column.min_lon <= east, column.max_lon >= west, column.min_lat <= north, column.max_lat >= south)
-    # The outlines themselves are looked at where the box's edge runs through their bounds alone.
-    exact = sa.and_(touching, sa.or_(inside, sa.func.outline_meets(column.geometry, west, south, east, north) == 1))
-    tree = sa.table(
-        f"{table.name}_tree", *(sa.column(name) for name in ("seq", "min_lon", "max_lon", "min_lat", "max_lat"))
-    )
-    near = sa.select(tree.c.seq).where(
-        tree.c.min_lon <= east, tree.c.max_lon >= west, tree.c.min_lat <= north, tree.c.max_lat >= south
-    )
-    matches = connection.execute(sa.select(sa.func.count()).select_from(near.limit(_FEW).subquery())).scalar_one()
-    return exact if matches >= _FEW else sa.and_(column.seq.in_(near), exact)

@@ -330,6 +330,8 @@ UNKNOWN_SORTS_AS: Final = -1.0
 
 sa.Index("ix_alerts_departement_seq", alerts.c.departement, alerts.c.seq)
 sa.Index("ix_alerts_departement_area_ha", alerts.c.departement, alerts.c.area_ha, alerts.c.seq)
+sa.Index("ix_alerts_departement_first_low", alerts.c.departement, alerts.c.first_low, alerts.c.seq)
+sa.Index("ix_alerts_departement_changed_at", alerts.c.departement, alerts.c.changed_at, alerts.c.seq)
 sa.Index("ix_alerts_commune_insee_seq", alerts.c.commune_insee, alerts.c.seq)
 sa.Index("ix_alerts_area_ha_seq", alerts.c.area_ha, alerts.c.seq)
 for _score in ("clearcut_probability", "abuse_score"):

@@ -14,7 +14,7 @@ import shapely
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.store import reading
+from api.store import conditions, reading
 from api.store.database import Database
 from api.store.filters import AlertFilter, parse_bbox, parse_interval
 from api.store.ingesting import ingest
@@ -170,7 +170,8 @@ def test_filters_give_what_python_gives_page_by_page(
     filled: Sequence[Database], monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any], limit: int, few: int
 ) -> None:
     # Both ways of finding a box's alerts: by the tree, and by going through them.
-    monkeypatch.setattr(reading, "_FEW", few)
+    conditions._counted.cache_clear()
+    monkeypatch.setattr(conditions, "_FEW", few)
     for database in filled:
         found, cursor = [], None
         while True:
