@@ -36,6 +36,7 @@ class Section(StrEnum):
     CAUSES = "causes"
     MODELS = "models"
     FEATURES = "features"
+    EXPORTS = "exports"
 
 
 def measure(section: Section, params: BenchParams) -> Iterator[Figure]:
@@ -69,6 +70,8 @@ def measure(section: Section, params: BenchParams) -> Iterator[Figure]:
             from scripts.bench_models import bench_models as bench
         case Section.FEATURES:
             from scripts.bench_features import bench_features as bench
+        case Section.EXPORTS:
+            from scripts.bench_exports import bench_exports as bench
     yield from bench(params)
 
 
