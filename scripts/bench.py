@@ -37,6 +37,7 @@ class Section(StrEnum):
     MODELS = "models"
     FEATURES = "features"
     STORE = "store"
+    EXPORTS = "exports"
 
 
 def measure(section: Section, params: BenchParams) -> Iterator[Figure]:
@@ -72,6 +73,8 @@ def measure(section: Section, params: BenchParams) -> Iterator[Figure]:
             from scripts.bench_features import bench_features as bench
         case Section.STORE:
             from scripts.bench_store import bench_store as bench
+        case Section.EXPORTS:
+            from scripts.bench_exports import bench_exports as bench
     yield from bench(params)
 
 

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 
 from api.exports import about
 from api.exports.columns import COLUMNS, ID, PLACE, flat_cells
-from api.exports.tables import Cell
+from api.exports.tables import Cell, clean
 from api.features import AlertFeature, CollectionInfo
 
 _MARK = "\ufeff"
@@ -34,7 +34,7 @@ def rows(features: Iterable[AlertFeature], info: CollectionInfo) -> Iterator[str
     writer = csv.writer(line, delimiter=";", lineterminator="\r\n")
     writer.writerow([*(column.name for column in (ID, *COLUMNS, *PLACE)), *said])
     yield _MARK + _taken(line)
-    tail = [harmless(text) for text in said.values()]
+    tail = [harmless(clean(text)) for text in said.values()]
     for feature in features:
         writer.writerow([*(_written(cell) for cell in flat_cells(feature)), *tail])
         yield _taken(line)

@@ -17,7 +17,7 @@ from api.features import AlertFeature, CollectionInfo
 
 
 def write_flatgeobuf(features: Iterable[AlertFeature], info: CollectionInfo, path: Path) -> None:
-    """Write alerts as FlatGeobuf; GDAL sorts them by place, and keeps 56 bytes an alert for that.
+    """Write alerts as FlatGeobuf; GDAL sorts them by place: it keeps an index entry an alert, and a buffer.
 
     Raises
     ------

@@ -78,7 +78,8 @@ def box_condition(connection: sa.Connection, table: sa.Table, bbox: Bbox) -> Con
     """Rows whose outline meets a box; over the antimeridian it is two."""
     west, south, east, north = bbox
     parts = [bbox] if west <= east else [(west, south, 180.0, north), (-180.0, south, east, north)]
-    ways, values = [], {}
+    ways: list[str] = []
+    values: dict[str, float] = {}
     for number, part in enumerate(parts):
         ways.append(_way(connection, table, part))
         values |= {f"{side}{number}": value for side, value in zip(_SIDES, part, strict=True)}
@@ -113,7 +114,7 @@ def condition(name: str) -> sa.ColumnElement[bool]:
         return column.potentially_abusive.is_(name.endswith("True"))
     if name.endswith(" among"):
         field = name.removesuffix(" among")
-        values = sa.bindparam(field, expanding=True)
+        values: sa.BindParameter[Any] = sa.bindparam(field, expanding=True)
         if field == "commune":
             return sa.or_(column.commune_insee.in_(values), column.commune.in_(values))
         return column[field].in_(values)
