@@ -238,6 +238,13 @@ class _Work:
         reflectance[numbers == 0] = np.nan
         return np.asarray(reflectance)
 
+    def _is_coloured(self, scene: Scene) -> bool:
+        """Whether all products of a scene have the bands of a picture, on the grid of the tile."""
+        if any(band not in product.hrefs for product in scene.members for band in COLOUR_BANDS):
+            return False
+        grids = (self._reader.grid_of(product, band) for product in scene.members for band in COLOUR_BANDS)
+        return all(grid.same_as(self._grid) for grid in grids)
+
     def _chips(self, subject: _Subject, looks: Sequence[_Look]) -> int:
         alert, written = subject.alert, 0
         before = [look for look in looks if alert.last_intact is not None and look.scene.day <= alert.last_intact]
@@ -252,8 +259,8 @@ class _Work:
 
     def _write(self, subject: _Subject, moment: Moment, look: _Look) -> bool:
         scene, window = look.scene, subject.window
-        coloured = all(band in scene.hrefs for band in COLOUR_BANDS)
         try:
+            coloured = self._is_coloured(scene)
             seen = self._seen(scene, window)
             if seen is None:
                 return False

@@ -470,11 +470,14 @@ def _beside(out: Path) -> Iterator[Path]:
             yield folder
             out.mkdir(exist_ok=True)
             # The alerts last: who sees them finds all that they speak of.
-            for path in sorted(folder.iterdir(), key=lambda path: path.name == "alerts.geojson"):
+            written = sorted(folder.iterdir(), key=lambda path: path.name == "alerts.geojson")
+            # Pictures of an earlier scan are none of this one's, and a folder takes no other's place while that holds
+            # something: what was there goes with the partial.
+            for place in (out / CHIPS_FOLDER, out / SERIES_FILE):
+                if place.exists() and (place.is_dir() or folder / place.name not in written):
+                    place.rename(folder / f"{place.name}.before")
+            for path in written:
                 if path.is_dir():
-                    # A folder takes no other's place while that holds something: what was there goes with the partial.
-                    if (out / path.name).exists():
-                        (out / path.name).rename(folder / f"{path.name}.before")
                     put_folder(path, out / path.name)
                 else:
                     put_file(path, out / path.name)
