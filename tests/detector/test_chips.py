@@ -17,6 +17,7 @@ from detector.chips import CHIPS_FOLDER, SERIES_FILE, Moment, scaled_ndvi
 from detector.params import ChipParams, PatchParams
 from detector.pipeline import ScanParams, ScanResult, scan
 from tests.fakes.archive import (
+    COLOURS,
     DAYS,
     FOREST,
     TRANSFORM,
@@ -137,21 +138,28 @@ def test_colours_on_another_grid_are_not_shown(colours: Path, tmp_path: Path) ->
     assert _chip(tmp_path / "out", Moment.AFTER)[0]["BANDS"] == "ndvi"
 
 
-def test_a_half_of_a_pass_without_colours_leaves_the_scan_whole(colours: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("west_lacks_it", [True, False])
+def test_a_half_of_a_pass_without_colours_leaves_the_scan_whole(
+    colours: Path, tmp_path: Path, west_lacks_it: bool
+) -> None:
     day = AFTER[0]
-    twin = copy_scene(colours, day, f"S2A_31TDK_{day:%Y%m%d}_1_L2A")
-    (item,) = twin.glob("*.json")
+    west = folder_of(colours, day)
+    east = copy_scene(colours, day, f"S2A_31TDK_{day:%Y%m%d}_1_L2A")
+    (item,) = (west if west_lacks_it else east).glob("*.json")
     document = json.loads(item.read_text())
     del document["assets"]["blue"]
     item.write_text(json.dumps(document))
-    for half, columns, west, east in (
-        (folder_of(colours, day), slice(12, None), 0, 0.5),
-        (twin, slice(0, 12), 0.5, 1),
-    ):
-        blank(half, columns)
-        outline(half, west, east)
+    for half, gone, bounds in ((west, slice(12, None), (0, 0.5)), (east, slice(0, 12), (0.5, 1))):
+        blank(half, gone)
+        for name in COLOURS:
+            pixels = read_raster(half / f"{name}.tif")
+            pixels[:, 24 if gone.start else 0 : None if gone.start else 24] = 0
+            write_raster(half / f"{name}.tif", pixels)
+        outline(half, *bounds)
     (tile,) = _scan(colours, tmp_path / "out").tiles
-    assert any(len(scene.members) == 2 and Band.BLUE in scene.hrefs for scene in tile.plan.monitored)
+    (merged,) = (scene for scene in tile.plan.monitored if scene.parts)
+    assert merged.day == day
+    assert sorted(Band.BLUE in product.hrefs for product in merged.members) == [False, True]
     assert _chip(tmp_path / "out", Moment.AFTER)[0]["BANDS"] == "ndvi"
 
 
