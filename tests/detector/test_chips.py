@@ -1,4 +1,4 @@
-"""Chips and series of alerts, from real small files: which dates, which ground, which numbers, what is said of faults."""
+"""Chips and series of alerts, from small files: which dates, which ground, which numbers, what is said of faults."""
 
 from __future__ import annotations
 
