@@ -73,7 +73,8 @@ def _record(out: Path) -> dict[str, Any]:
 
 
 def _brightness(reflectance: float) -> int:
-    return round((reflectance / 0.25) ** (1 / 1.8) * 254 + 1)
+    share: float = (reflectance / 0.25) ** (1 / 1.8)
+    return round(share * 254 + 1)
 
 
 def test_the_chips_are_of_the_clear_dates_nearest_to_the_loss(colours: Path, tmp_path: Path) -> None:

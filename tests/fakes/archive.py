@@ -190,11 +190,11 @@ def add_colours(archive: Path, forest: Forest = FOREST) -> None:
     for day in DAYS:
         folder, document = folder_of(archive, day), edit_item(archive, day)
         for name, (standing, felled) in COLOURS.items():
-            pixels = np.full(forest.mask().shape, standing, np.uint16)
+            pixels: np.ndarray[Any, Any] = np.full(forest.shape, standing, np.uint16)
             if day >= forest.felled_on:
                 pixels[rows, cols] = felled
             write_cog(folder / f"{name}.tif", pixels, TRANSFORM, EPSG, 0)
-            asset = band_asset(BANDS[name], f"./{name}.tif", (pixels.shape[0], pixels.shape[1]), TRANSFORM)
+            asset = band_asset(BANDS[name], f"./{name}.tif", forest.shape, TRANSFORM)
             document["assets"][name] = asset.to_dict()
         save_item(archive, day, document)
 
