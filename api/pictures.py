@@ -126,8 +126,9 @@ def chip_tile(path: Path, kind: ChipKind, form: PictureForm, z: int, x: int, y: 
         raise NotFoundError(f"The tile {z}/{x}/{y} does not meet the chip.") from error
     except RasterioError as error:
         raise PictureError(f"The chip {path.name} cannot be read.") from error
-    pixels = _coloured(image.array.filled(0), kind)
-    alpha = np.where(image.mask > 0, 255, 0).astype(np.uint8)
+    layers = image.array.filled(0)
+    pixels, known = _coloured(layers, kind), _known(layers, kind) & (image.mask > 0)
+    alpha = np.where(known, 255, 0).astype(np.uint8)
     return _written(Image.fromarray(np.dstack([pixels, alpha]), "RGBA"), form)
 
 
@@ -156,8 +157,11 @@ def change_tile(paths: Sequence[Path], layer: ChangeLayer, form: PictureForm, z:
             image: ImageData = reader.tile(x, y, z, tilesize=TILE_PX, indexes=(band,), resampling_method="nearest")
             return image
 
+    there = [path for path in paths if path.is_file()]
+    if not there:
+        raise NotFoundError(f"No change map meets the tile {z}/{x}/{y}.")
     try:
-        image, _ = mosaic_reader([path for path in paths if path.is_file()], read, x, y, z, threads=0)
+        image, _ = mosaic_reader(there, read, x, y, z, threads=0)
     except EmptyMosaicError as error:
         raise NotFoundError(f"No change map meets the tile {z}/{x}/{y}.") from error
     except RasterioError as error:
@@ -170,7 +174,7 @@ def change_tile(paths: Sequence[Path], layer: ChangeLayer, form: PictureForm, z:
         rgba = table[values.astype(np.uint8)]
     else:
         drop = values.astype(np.float32) * _DROP_SCALE
-        index = np.clip(drop / _MOST_DROP * 255, 0, 255).astype(np.uint8)
+        index = np.rint(np.clip(drop / _MOST_DROP * 255, 0, 255)).astype(np.uint8)
         rgba = np.dstack([_ramp(_DROP_RAMP)[index], np.where(drop > 0, 230, 0).astype(np.uint8)])
     rgba[~valid] = 0
     return _written(Image.fromarray(np.ascontiguousarray(rgba), "RGBA"), form)
@@ -208,9 +212,13 @@ def _read(path: Path, kind: ChipKind) -> tuple[NDArray[np.uint8], NDArray[np.uin
             layers, transform, crs = chip.read(), chip.transform, chip.crs
     except RasterioError as error:
         raise PictureError(f"The chip {path.name} cannot be read.") from error
-    pixels = _coloured(layers, kind)
-    shown = layers[-1] if kind is ChipKind.NDVI else layers[0]
-    return pixels, np.where(shown > 0, 255, 0).astype(np.uint8), transform, crs
+    alpha = np.where(_known(layers, kind), 255, 0).astype(np.uint8)
+    return _coloured(layers, kind), alpha, transform, crs
+
+
+def _known(layers: NDArray[np.uint8], kind: ChipKind) -> NDArray[np.bool_]:
+    """Where a chip holds what is shown: colours may be known where the NDVI is not."""
+    return np.asarray((layers[-1] if kind is ChipKind.NDVI else layers[0]) > 0)
 
 
 def _coloured(layers: NDArray[np.uint8], kind: ChipKind) -> NDArray[np.uint8]:

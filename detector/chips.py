@@ -40,6 +40,8 @@ NDVI_RANGE: Final = (-0.2, 1.0)
 """NDVI of the values 1 and 255 of a chip's NDVI band; 0 is no data."""
 
 _CLEAR = class_table(CLEAR_CLASSES)
+_LEAST_PIECE_PX, _MOST_PIECE_PX = 256, 1024
+"""Side of what is read at once: a block of the file, unless that is a line or the whole."""
 
 
 class Moment(StrEnum):
@@ -184,84 +186,93 @@ class _Work:
 
     def cell(self, subjects: Sequence[_Subject]) -> tuple[int, list[SeriesRow]]:
         """Chips and series of alerts that lie together."""
-        around = _union([subject.window for subject in subjects])
         looks: dict[str, list[_Look]] = {subject.alert.id: [] for subject in subjects}
         rows: list[SeriesRow] = []
         for scene in self._scenes:
-            wanted = [subject for subject in subjects if self._within_reach(scene, subject.alert)]
-            if not wanted:
-                continue
-            seen = self._seen(scene, around)
-            if seen is None:
-                continue
-            ndvi, clear = seen
-            for subject in wanted:
-                part = _part(around, subject.window)
-                looks[subject.alert.id].append(_Look(scene, float(clear[part].mean())))
-                rows += _row(subject, scene, ndvi[part], clear[part])
-        written = sum(self._chips(subject, looks[subject.alert.id]) for subject in subjects)
-        return written, rows
+            pieces = _Pieces(self._reader, scene)
+            try:
+                for subject in subjects:
+                    if self._within_reach(scene, subject.alert):
+                        ndvi, clear = self._seen(pieces, subject.window)
+                        looks[subject.alert.id].append(_Look(scene, float(clear.mean())))
+                        rows += _row(subject, scene, ndvi, clear)
+            except SceneReadError as error:
+                self.unread[error.scene_id] = error.reason
+        return self._chips(subjects, looks), rows
 
     def _within_reach(self, scene: Scene, alert: Alert) -> bool:
         start = (alert.last_intact or alert.first_low) - dt.timedelta(days=self._params.days_before)
         end = alert.first_low + dt.timedelta(days=self._params.days_after)
         return start <= scene.day <= end
 
-    def _seen(self, scene: Scene, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]] | None:
-        """NDVI, NaN without data, and which pixels are clear; None where the scene cannot be read."""
-        try:
-            red, nir = (self._band(scene, band, window) for band in (Band.RED, Band.NIR))
-            classes = self._classes(scene, window)
-        except SceneReadError as error:
-            self.unread[error.scene_id] = error.reason
-            return None
+    def _seen(self, pieces: _Pieces, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """NDVI, NaN without data, and which pixels are clear."""
+        red, nir = (pieces.reflectance(band, window) for band in (Band.RED, Band.NIR))
+        classes = self._classes(pieces, window)
         with np.errstate(divide="ignore", invalid="ignore"):
             ndvi = (nir - red) / (nir + red)
         ndvi[~np.isfinite(ndvi) | (np.abs(ndvi) > 1)] = np.nan
         return ndvi, (_CLEAR[classes] == 1) & np.isfinite(ndvi)
 
-    def _classes(self, scene: Scene, window: Window) -> NDArray[np.uint8]:
-        times = round(self._reader.grid_of(scene, Band.SCL).pixel_m / self._grid.pixel_m)
+    def _classes(self, pieces: _Pieces, window: Window) -> NDArray[np.uint8]:
+        times = round(self._reader.grid_of(pieces.scene, Band.SCL).pixel_m / self._grid.pixel_m)
         coarse = Window(
             window.col_off // times, window.row_off // times, -(-window.width // times), -(-window.height // times)
         )
-        classes = np.zeros((int(coarse.height), int(coarse.width)), np.uint8)
-        self._reader.read(scene, Band.SCL, coarse, classes)
-        fine = classes.repeat(times, axis=0).repeat(times, axis=1)
+        fine = pieces.read(Band.SCL, coarse, np.uint8).repeat(times, axis=0).repeat(times, axis=1)
         return np.asarray(fine[: int(window.height), : int(window.width)])
 
-    def _band(self, scene: Scene, band: Band, window: Window) -> NDArray[np.float32]:
-        """Reflectance, NaN without data."""
-        numbers = np.zeros((int(window.height), int(window.width)), np.uint16)
-        self._reader.read(scene, band, window, numbers)
-        reflectance = (numbers.astype(np.float32) + scene.known_offset) / np.float32(QUANTIFICATION)
-        reflectance[numbers == 0] = np.nan
-        return np.asarray(reflectance)
+    def _is_coloured(self, scene: Scene) -> bool:
+        """Whether all products of a scene have the bands of a picture, on the grid of the tile."""
+        if any(band not in product.hrefs for product in scene.members for band in COLOUR_BANDS):
+            return False
+        grids = (self._reader.grid_of(product, band) for product in scene.members for band in COLOUR_BANDS)
+        return all(grid.same_as(self._grid) for grid in grids)
 
-    def _chips(self, subject: _Subject, looks: Sequence[_Look]) -> int:
-        alert, written = subject.alert, 0
-        before = [look for look in looks if alert.last_intact is not None and look.scene.day <= alert.last_intact]
-        after = [look for look in looks if look.scene.day >= alert.first_low]
-        for moment, some in ((Moment.BEFORE, before[::-1]), (Moment.AFTER, after)):
-            # As clear to the nearest tenth: the nearer date shows the same ground and season better.
-            for look in sorted(some, key=lambda look: -round(look.clear_share, 1))[: self._params.tries]:
-                if look.clear_share >= self._params.least_clear_share and self._write(subject, moment, look):
-                    written += 1
-                    break
+    def _chips(self, subjects: Sequence[_Subject], looks: Mapping[str, Sequence[_Look]]) -> int:
+        """Write the chips, scene by scene; those whose scene cannot be read are tried with the next clearest."""
+        waiting = [
+            (subject, moment, self._choice(subject.alert, moment, looks[subject.alert.id]))
+            for subject in subjects
+            for moment in Moment
+        ]
+        written = 0
+        for turn in range(self._params.tries):
+            by_scene: dict[str, list[tuple[_Subject, Moment, list[_Look]]]] = {}
+            for chip in waiting:
+                if turn < len(chip[2]):
+                    by_scene.setdefault(chip[2][turn].scene.id, []).append(chip)
+            waiting = []
+            for _, chips in sorted(by_scene.items()):
+                pieces = _Pieces(self._reader, chips[0][2][turn].scene)
+                for done, (subject, moment, choice) in enumerate(chips):
+                    try:
+                        self._write(pieces, subject, moment, choice[turn])
+                        written += 1
+                    except SceneReadError as error:
+                        self.unread[error.scene_id] = error.reason
+                        # What is damaged or away for one is so for those beside it.
+                        waiting += chips[done:]
+                        break
         return written
 
-    def _write(self, subject: _Subject, moment: Moment, look: _Look) -> bool:
+    def _choice(self, alert: Alert, moment: Moment, looks: Sequence[_Look]) -> list[_Look]:
+        """Dates for a chip, the best first."""
+        if moment is Moment.BEFORE:
+            last = alert.last_intact
+            some = [look for look in reversed(looks) if last is not None and look.scene.day <= last]
+        else:
+            some = [look for look in looks if look.scene.day >= alert.first_low]
+        some = [look for look in some if look.clear_share >= self._params.least_clear_share]
+        # As clear to the nearest tenth: the nearer date shows the same ground and season better.
+        return sorted(some, key=lambda look: -round(look.clear_share, 1))[: self._params.tries]
+
+    def _write(self, pieces: _Pieces, subject: _Subject, moment: Moment, look: _Look) -> None:
         scene, window = look.scene, subject.window
-        coloured = all(band in scene.hrefs for band in COLOUR_BANDS)
-        try:
-            seen = self._seen(scene, window)
-            if seen is None:
-                return False
-            bands = [self._band(scene, band, window) for band in (Band.RED, *COLOUR_BANDS)] if coloured else []
-        except SceneReadError as error:
-            self.unread[error.scene_id] = error.reason
-            return False
-        layers = [_shown(band, self._params) for band in bands] + [scaled_ndvi(seen[0])]
+        coloured = self._is_coloured(scene)
+        ndvi, _ = self._seen(pieces, window)
+        bands = [pieces.reflectance(band, window) for band in (Band.RED, *COLOUR_BANDS)] if coloured else []
+        layers = [_shown(band, self._params) for band in bands] + [scaled_ndvi(ndvi)]
         tags = {
             "ALERT": subject.alert.id,
             "MOMENT": moment.value,
@@ -273,7 +284,45 @@ class _Work:
         path = self._folder / subject.alert.id / f"{moment}.tif"
         path.parent.mkdir(parents=True, exist_ok=True)
         _write_tiff(path, np.stack(layers), self._grid, window, tags)
-        return True
+
+
+class _Pieces:
+    """Windows of one scene; each block of its files is decoded once, whatever number of windows lie on it."""
+
+    def __init__(self, reader: Reader, scene: Scene) -> None:
+        self._reader, self.scene = reader, scene
+        self._kept: dict[tuple[Band, int, int], NDArray[Any]] = {}
+
+    def reflectance(self, band: Band, window: Window) -> NDArray[np.float32]:
+        """Reflectance, NaN without data."""
+        numbers = self.read(band, window, np.uint16)
+        reflectance = (numbers.astype(np.float32) + self.scene.known_offset) / np.float32(QUANTIFICATION)
+        reflectance[numbers == 0] = np.nan
+        return np.asarray(reflectance)
+
+    def read(self, band: Band, window: Window, dtype: type[np.generic]) -> NDArray[Any]:
+        """Numbers of a window of a band's own raster; 0 beyond it."""
+        side = min(max(self._reader.block_rows(self.scene, band), _LEAST_PIECE_PX), _MOST_PIECE_PX)
+        top, left, height, width = (int(v) for v in (window.row_off, window.col_off, window.height, window.width))
+        out = np.zeros((height, width), dtype)
+        for row in range(top // side * side, top + height, side):
+            for col in range(left // side * side, left + width, side):
+                piece = self._piece(band, row, col, side, dtype)
+                first_row, first_col = max(row, top), max(col, left)
+                part = piece[first_row - row : top + height - row, first_col - col : left + width - col]
+                rows, cols = part.shape
+                out[first_row - top : first_row - top + rows, first_col - left : first_col - left + cols] = part
+        return out
+
+    def _piece(self, band: Band, row: int, col: int, side: int, dtype: type[np.generic]) -> NDArray[Any]:
+        key = band, row, col
+        if key not in self._kept:
+            rows, cols = self._reader.grid_of(self.scene, band).shape
+            piece = np.zeros((max(0, min(side, rows - row)), max(0, min(side, cols - col))), dtype)
+            if piece.size:
+                self._reader.read(self.scene, band, Window(col, row, piece.shape[1], piece.shape[0]), piece)
+            self._kept[key] = piece
+        return self._kept[key]
 
 
 def write_series(rows: Sequence[SeriesRow], path: Path) -> None:
@@ -318,18 +367,6 @@ def _row(subject: _Subject, scene: Scene, ndvi: NDArray[np.float32], clear: NDAr
     share = float(own.sum() / subject.mask.sum())
     mean = float(ndvi[own].mean()) if own.any() else None
     yield SeriesRow(subject.alert.id, scene.day, scene.id, mean, share)
-
-
-def _union(windows: Sequence[Window]) -> Window:
-    top, left = (min(int(getattr(w, side)) for w in windows) for side in ("row_off", "col_off"))
-    bottom = max(int(w.row_off + w.height) for w in windows)
-    right = max(int(w.col_off + w.width) for w in windows)
-    return Window(left, top, right - left, bottom - top)
-
-
-def _part(around: Window, window: Window) -> tuple[slice, slice]:
-    row, col = int(window.row_off - around.row_off), int(window.col_off - around.col_off)
-    return slice(row, row + int(window.height)), slice(col, col + int(window.width))
 
 
 def _write_tiff(path: Path, layers: NDArray[np.uint8], grid: Grid, window: Window, tags: Mapping[str, Any]) -> None:

@@ -148,7 +148,8 @@ class ChipParams:
         Dates of the series: from so many days before the last intact date to so many after the first low one. A year
         before shows last year's same season.
     cell_px
-        Side of the squares whose alerts are read together, in pixels: half a block of most archives.
+        Side of the squares whose alerts are read together, in pixels: a few blocks of most archives, since those at a
+        square's edges are decoded for its neighbour too. A thread keeps a square's bands of one date in memory.
     least_clear_share
         Of a chip; a date with less is not shown.
     tries
@@ -163,7 +164,7 @@ class ChipParams:
     most_m: float = 3000.0
     days_before: int = 400
     days_after: int = 400
-    cell_px: int = 256
+    cell_px: int = 2048
     least_clear_share: float = 0.3
     tries: int = 3
     brightest: float = 0.25

@@ -35,7 +35,7 @@ from tiles.errors import AreaError, GridError, NoSceneError, OutputError, SceneR
 from tiles.grid import Grid
 from tiles.merging import archive_reader
 from tiles.month import Month
-from tiles.placing import put_file, put_folder
+from tiles.placing import put_file, put_folder, take_away
 from tiles.plan import first_month_needed, plan_tile
 from tiles.reader import Reader, gdal_env
 from tiles.scene import Scene
@@ -470,11 +470,14 @@ def _beside(out: Path) -> Iterator[Path]:
             yield folder
             out.mkdir(exist_ok=True)
             # The alerts last: who sees them finds all that they speak of.
-            for path in sorted(folder.iterdir(), key=lambda path: path.name == "alerts.geojson"):
+            written = sorted(folder.iterdir(), key=lambda path: path.name == "alerts.geojson")
+            # Pictures of an earlier scan are none of this one's, and a folder takes no other's place while that holds
+            # something: what was there goes with the partial.
+            take_away(out / CHIPS_FOLDER, folder)
+            if folder / SERIES_FILE not in written:
+                take_away(out / SERIES_FILE, folder)
+            for path in written:
                 if path.is_dir():
-                    # A folder takes no other's place while that holds something: what was there goes with the partial.
-                    if (out / path.name).exists():
-                        (out / path.name).rename(folder / f"{path.name}.before")
                     put_folder(path, out / path.name)
                 else:
                     put_file(path, out / path.name)

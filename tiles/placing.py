@@ -90,6 +90,25 @@ def put_folder(partial: Path, target: Path) -> None:
     _flush(target.parent)
 
 
+def take_away(place: Path, folder: Path) -> None:
+    """Move what is at a place, if anything, into a folder that is about to be deleted.
+
+    Parameters
+    ----------
+    place
+        A file or a folder.
+    folder
+        On the same file system; nothing of that name with ``.before`` is in it.
+
+    Raises
+    ------
+    OSError
+        When it cannot be moved.
+    """
+    if place.exists():
+        place.rename(folder / f"{place.name}.before")
+
+
 def _flush(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:

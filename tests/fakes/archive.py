@@ -35,6 +35,8 @@ FOREST = Forest()
 REFERENCE_DAYS = days_of(dt.date(2016, 7, 3), dt.date(2018, 6, 30), 20)
 MONITORED_DAYS = days_of(dt.date(2018, 7, 3), dt.date(2019, 7, 31), 16)
 DAYS = REFERENCE_DAYS + MONITORED_DAYS
+COLOURS = {"blue": (200, 900), "green": (400, 1100)}
+"""Digital numbers of `add_colours`: standing, felled."""
 JULY_DAYS = [day for day in DAYS if (day.year, day.month) == (2019, 7)]
 
 
@@ -178,6 +180,21 @@ def add_infrared(archive: Path, forest: Forest = FOREST) -> None:
                 pixels[rows, cols] = felled
             write_cog(folder / f"{name}.tif", pixels, transform, EPSG, 0)
             asset = band_asset(BANDS[name], f"./{name}.tif", (pixels.shape[0], pixels.shape[1]), transform)
+            document["assets"][name] = asset.to_dict()
+        save_item(archive, day, document)
+
+
+def add_colours(archive: Path, forest: Forest = FOREST) -> None:
+    """Write blue and green beside what an archive has: dark forest, and brighter ground where it is felled."""
+    rows, cols = forest.felled
+    for day in DAYS:
+        folder, document = folder_of(archive, day), edit_item(archive, day)
+        for name, (standing, felled) in COLOURS.items():
+            pixels: np.ndarray[Any, Any] = np.full(forest.shape, standing, np.uint16)
+            if day >= forest.felled_on:
+                pixels[rows, cols] = felled
+            write_cog(folder / f"{name}.tif", pixels, TRANSFORM, EPSG, 0)
+            asset = band_asset(BANDS[name], f"./{name}.tif", forest.shape, TRANSFORM)
             document["assets"][name] = asset.to_dict()
         save_item(archive, day, document)
 
