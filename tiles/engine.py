@@ -374,8 +374,9 @@ class _Engine:
             self._keeper.keep(index, reference, memory)
         state = np.empty(inside.size, np.uint8)
         tally.observed = _classify(self._plan.month, memory, inside, params.monitor, state)
-        tally.watched = int(inside.sum())
-        tally.with_reference = int((reference.known & inside).sum())
+        # Counted, not summed: a sum makes whole numbers of all the flags first.
+        tally.watched = int(np.count_nonzero(inside))
+        tally.with_reference = int(np.count_nonzero(reference.known & inside))
         tally.suspected = int(np.count_nonzero(memory.n_low))
         changed = np.flatnonzero((state == PixelState.PROVISIONAL) | (state == PixelState.CONFIRMED))
         tally.confirmed = int((state[changed] == PixelState.CONFIRMED).sum())
@@ -449,7 +450,7 @@ class _Engine:
     ) -> NDArray[np.bool_]:
         """On which dates enough of a window's forest is clear."""
         least = self._params.clear.least_clear_share
-        shares = np.array([series.clear_share(series.clear_here(mask.result())) for mask in clear[: len(scenes)]])
+        shares = np.array([series.clear_share(mask.result()) for mask in clear[: len(scenes)]])
         return (shares > 0) & (shares >= least)
 
     def _worth_reading(
@@ -461,9 +462,7 @@ class _Engine:
             return wanted
         places, days = series.sample(SAMPLED_PIXELS), [scene.day for scene in scenes]
         for month in by_month(days):
-            looks = np.empty((month.stop - month.start, places.size), np.uint8)
-            for row, mask in zip(looks, clear[month], strict=True):
-                row[:] = series.clear_here(mask.result()).ravel()[places]
+            looks = np.stack([series.clear_at(mask.result(), places) for mask in clear[month]])
             wanted[month] = dates_worth_reading(looks, days[month], wanted[month], least_days)
         return wanted
 
@@ -545,21 +544,35 @@ class _Series:
         self.shape: tuple[int, int] = (window.height, window.width)
         self.coarse = np.empty((-(-window.height // size), -(-window.width // size)), np.uint8)
         kernels.any_in_blocks(forest, size, self.coarse)
+        self._coarse_bits = np.packbits(self.coarse, axis=1)
+        self._coarse_pixels = int(np.count_nonzero(self.coarse))
 
     def clear_here(self, packed: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Of the packed bits of a row of windows, this window's: uint8, shape of `coarse`."""
+        return np.unpackbits(self._bits_here(packed), axis=1, count=self.coarse.shape[1])
+
+    def _bits_here(self, packed: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The bytes of this window. What fills up the last of them belongs to no pixel, and is 0 in the forest's."""
         left = self.window.col_off // self.size
-        bits = slice(left // 8, -(-(left + self.coarse.shape[1]) // 8))
-        return np.unpackbits(packed[:, bits], axis=1, count=self.coarse.shape[1])
+        return packed[:, left // 8 : -(-(left + self.coarse.shape[1]) // 8)]
 
-    def clear_share(self, here: NDArray[np.uint8]) -> float:
-        """Share of the window's forest that is clear, in pixels of the classification."""
-        return int(np.count_nonzero(here & self.coarse)) / max(1, int(np.count_nonzero(self.coarse)))
+    def clear_share(self, packed: NDArray[np.uint8]) -> float:
+        """Share of the window's forest that is clear, in pixels of the classification; counted in bits."""
+        clear = int(np.bitwise_count(self._bits_here(packed) & self._coarse_bits).sum(dtype=np.int64))
+        return clear / max(1, self._coarse_pixels)
 
-    def sample(self, about: int) -> NDArray[np.int64]:
-        """Places in `coarse`, flattened, of about so many pixels of forest: every so manieth."""
-        forest = np.flatnonzero(self.coarse)
-        return np.asarray(forest[:: max(1, forest.size // about)])
+    def sample(self, about: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        """Of about so many pixels of forest, every so manieth: places of their bytes in this window's bits, and shifts."""
+        forest = np.flatnonzero(self.coarse.view(np.bool_))
+        rows, cols = np.divmod(forest[:: max(1, forest.size // about)], self.coarse.shape[1])
+        return rows * self._coarse_bits.shape[1] + cols // 8, (7 - cols % 8).astype(np.uint8)
+
+    def clear_at(
+        self, packed: NDArray[np.uint8], places: tuple[NDArray[np.int64], NDArray[np.uint8]]
+    ) -> NDArray[np.uint8]:
+        """1 where pixels of a `sample` are clear, else 0; the others' bits are left packed."""
+        where, shift = places
+        return np.asarray(self._bits_here(packed).ravel()[where] >> shift & 1)
 
     def places(self, pixels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows and columns, in the window, of pixels of the list."""

@@ -1028,6 +1028,7 @@ def scatter(values: NDArray[np.generic], runs: NDArray[np.int32], out: NDArray[n
 @njit(cache=True, nogil=True)
 def days_saved(
     clear: NDArray[np.uint8],
+    weights: NDArray[np.int64],
     kept: NDArray[np.bool_],
     days: NDArray[np.int64],
     period: int,
@@ -1041,6 +1042,8 @@ def days_saved(
     ----------
     clear : uint8, shape (dates, pixels)
         1 where a pixel is clear.
+    weights : int64, shape (pixels,)
+        As how many each pixel counts.
     kept : bool, shape (dates,)
         Dates that are looked at.
     days : int64, shape (dates,)
@@ -1073,7 +1076,7 @@ def days_saved(
                 two_after = period
             found = before * after
             confirmed = two_before * after + before * two_after
-            out[looks[look]] += found + confirmed
+            out[looks[look]] += weights[pixel] * (found + confirmed)
 
 
 @njit(cache=True, nogil=True)
