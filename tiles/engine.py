@@ -214,16 +214,25 @@ class _PackedMasks:
     """Forest and watched pixels of a window, as bits: those of two whole rows of windows wait in the queue."""
 
     forest: NDArray[np.uint8]
-    watched: NDArray[np.uint8]
+    watched: NDArray[np.uint8] | None
+    """None where all of the forest is."""
     any_watched: bool
 
     @classmethod
     def of(cls, forest: NDArray[np.bool_], watched: NDArray[np.bool_]) -> _PackedMasks:
-        return cls(np.packbits(forest, axis=1), np.packbits(watched, axis=1), bool(watched.any()))
+        of_forest, of_watched = (np.packbits(mask, axis=1) for mask in (forest, watched))
+        return cls(of_forest, None if np.array_equal(of_forest, of_watched) else of_watched, bool(of_watched.any()))
 
-    def masks(self, shape: tuple[int, int]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        forest, watched = (np.unpackbits(bits, axis=1, count=shape[1]) for bits in (self.forest, self.watched))
-        return forest.view(np.bool_), watched.view(np.bool_)
+    def forest_mask(self, cols: int) -> NDArray[np.bool_]:
+        return np.unpackbits(self.forest, axis=1, count=cols).view(np.bool_)
+
+    def watched_of(self, runs: NDArray[np.int32], pixels: int, cols: int) -> NDArray[np.bool_]:
+        """Which pixels of the list of forest pixels are watched."""
+        if self.watched is None:
+            return np.ones(pixels, np.bool_)
+        inside = np.empty(pixels, np.bool_)
+        kernels.collect(np.unpackbits(self.watched, axis=1, count=cols).view(np.bool_), runs, inside)
+        return inside
 
 
 @dataclass
@@ -363,10 +372,9 @@ class _Engine:
         clear: Sequence[Future[NDArray[np.uint8]]],
     ) -> None:
         params, tally = self._params, Tally()
-        forest, watched = packed.masks((window.height, window.width))
+        forest = packed.forest_mask(window.width)
         runs, cells = forest_runs(forest, params.monitor.cell_px)
-        inside = np.empty(int(cells[-1]), np.bool_)
-        kernels.collect(watched, runs, inside)
+        inside = packed.watched_of(runs, int(cells[-1]), window.width)
         series = _Series(window, forest, runs, self._plan.pixels_per_class, inside.size)
         reference, memory = self._remember(index, series, clear, tally)
         self._follow(series, clear, cells, reference, memory, tally)
