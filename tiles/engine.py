@@ -41,7 +41,7 @@ from tiles.reader import Reader
 from tiles.reference import CodedReference, ReferenceParams, fit_reference
 from tiles.scene import Band, Scene
 from tiles.state import Keeper, Known
-from tiles.stripes import ClassStripes
+from tiles.stripes import ClassStripes, ClearStripes
 from tiles.watch import WatchedPixels
 
 WINDOW_PX = 1024
@@ -261,9 +261,12 @@ class _Engine:
         self._plan, self._watched, self._reader, self._sink, self._params = plan, watched, reader, sink, params
         self._progress, self._known, self._keeper = progress, known, keeper
         self._terms = 1 + 2 * params.reference.order
-        classes = tuple(-(-side // plan.pixels_per_class) for side in plan.grid.shape)
+        rows, cols = (-(-side // plan.pixels_per_class) for side in plan.grid.shape)
         hold = len(plan.scenes) <= _HELD_SCENES
-        self._stripes = {scene.id: ClassStripes(scene, (classes[0], classes[1]), hold) for scene in plan.scenes}
+        margin = params.clear.margin_px(self._class_m)
+        self._clear = {scene.id: ClearStripes(scene, (rows, cols), margin, hold) for scene in plan.scenes}
+        # What is read in their place where false clouds are looked for.
+        self._classes = {scene.id: ClassStripes(scene, (rows, cols), hold) for scene in plan.scenes}
         self._local = threading.local()
         self._lock = threading.Lock()
         self._tally = Tally()
@@ -305,13 +308,7 @@ class _Engine:
         masks = [_PackedMasks.of(*self._watched.masks(window)) for _, window in row]
         clear: list[Future[NDArray[np.uint8]]] = []
         if any(packed.any_watched for packed in masks):
-            clouds = self._row_of_clouds(row_index, row[0][1])
-            # Remembered in turn, where anything is; else no scene waits for another, whose server may be slow.
-            in_turn = self._params.false_clouds is not None
-            for scene in self._plan.scenes:
-                clear.append(pool.submit(self._clear_row, scene, clouds, clear[-1] if in_turn and clear else None))
-            if not clear and self._keeper is not None:
-                self._keeper.keep_clouds(row_index, clouds.memory.listed(clouds.rows))
+            clear = self._submit_clear(pool, row_index, row[0][1])
         elif self._keeper is not None:
             self._keeper.keep_clouds(row_index, CloudList.blank())
         return [
@@ -321,38 +318,53 @@ class _Engine:
             for (index, window), packed in zip(row, masks, strict=True)
         ]
 
+    def _submit_clear(self, pool: ThreadPoolExecutor, index: int, window: Window) -> list[Future[NDArray[np.uint8]]]:
+        """Where each scene is clear over a row of windows, of which one is given: packed to bits along its rows."""
+        scenes, size, looked_for = self._plan.scenes, self._plan.pixels_per_class, self._params.false_clouds
+        asked = window.row_off // size, -(-(window.row_off + window.height) // size)
+        if looked_for is None:
+            # Nothing is remembered: no scene waits for another, whose server may be slow.
+            if self._keeper is not None:
+                self._keeper.keep_clouds(index, CloudList.blank())
+            return [pool.submit(self._clear[scene.id].rows, self._reader, *asked) for scene in scenes]
+        clouds, clear = self._row_of_clouds(index, asked, looked_for), list[Future[NDArray[np.uint8]]]()
+        for scene in scenes:
+            clear.append(pool.submit(self._clear_row, scene, clouds, looked_for, clear[-1] if clear else None))
+        if not clear and self._keeper is not None:
+            self._keeper.keep_clouds(index, clouds.memory.listed(clouds.rows))
+        return clear
+
     @property
     def _class_m(self) -> float:
         return self._plan.grid.pixel_m * self._plan.pixels_per_class
 
-    def _row_of_clouds(self, index: int, window: Window) -> _RowOfClouds:
-        size, params = self._plan.pixels_per_class, self._params
-        height, width = (-(-side // size) for side in self._plan.grid.shape)
-        top, bottom = window.row_off // size, -(-(window.row_off + window.height) // size)
+    def _row_of_clouds(self, index: int, asked: tuple[int, int], looked_for: FalseCloudParams) -> _RowOfClouds:
+        height, width = (-(-side // self._plan.pixels_per_class) for side in self._plan.grid.shape)
         rows, after = (
-            ClassRows.around(*asked, height, self._class_m, params.clear, params.false_clouds)
-            for asked in ((top, bottom), (bottom, bottom + 1))
+            ClassRows.around(*part, height, self._class_m, self._params.clear, looked_for)
+            for part in (asked, (asked[1], asked[1] + 1))
         )
-        listed = CloudList.blank()
-        if self._known is not None and params.false_clouds is not None:
-            listed = self._known.recall_clouds(index)
+        listed = CloudList.blank() if self._known is None else self._known.recall_clouds(index)
         return _RowOfClouds(index, rows, after.read[0], CloudMemory.of(listed, rows, width))
 
     def _clear_row(
-        self, scene: Scene, row: _RowOfClouds, before: Future[NDArray[np.uint8]] | None
+        self,
+        scene: Scene,
+        row: _RowOfClouds,
+        looked_for: FalseCloudParams,
+        before: Future[NDArray[np.uint8]] | None,
     ) -> NDArray[np.uint8]:
-        """Where a scene is clear over a whole row of windows, packed to bits along its rows."""
-        params = self._params
-        scl = self._stripes[scene.id].rows(self._reader, *row.rows.read, row.needed_next)
-        isolated = isolated_clouds(scl, self._class_m, params.false_clouds) if params.false_clouds else None
+        """Where a scene is clear over a whole row of windows, false clouds among it, packed to bits along its rows."""
+        scl = self._classes[scene.id].rows(self._reader, *row.rows.read, row.needed_next)
+        isolated = isolated_clouds(scl, self._class_m, looked_for)
         if before is not None:
             # Read side by side, remembered in turn. It was in the queue earlier, so that it is running or done.
             before.result()
         clear, row.memory = clear_pixels(
-            scl, isolated, row.rows, scene.day, row.memory, self._class_m, params.clear, params.false_clouds
+            scl, isolated, row.rows, scene.day, row.memory, self._class_m, self._params.clear, looked_for
         )
         if self._keeper is not None and scene is self._plan.scenes[-1]:
-            self._keeper.keep_clouds(row.index, row.memory.listed(row.rows, scene.day, params.false_clouds))
+            self._keeper.keep_clouds(row.index, row.memory.listed(row.rows, scene.day, looked_for))
         return np.packbits(clear, axis=1)
 
     def _leave_window(self, index: int, window: Window) -> None:
@@ -570,7 +582,7 @@ class _Series:
         return clear / max(1, self._coarse_pixels)
 
     def sample(self, about: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        """Of about so many pixels of forest, every so manieth: places of their bytes in this window's bits, and shifts."""
+        """Of about so many forest pixels, every so manieth: the places of their bytes in the window's bits, and shifts."""
         forest = np.flatnonzero(self.coarse.view(np.bool_))
         rows, cols = np.divmod(forest[:: max(1, forest.size // about)], self.coarse.shape[1])
         return rows * self._coarse_bits.shape[1] + cols // 8, (7 - cols % 8).astype(np.uint8)

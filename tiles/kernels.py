@@ -118,7 +118,7 @@ def add_differences(differences: NDArray[np.unsignedinteger], left: int, out: ND
         total = np.uint32(0)
         for col in range(left):
             total += np.uint32(stored[col])
-        # One stretch of the row, indexed from zero. Four pixels wait for the sum of those before them once, not in turn.
+        # One stretch of the row, indexed from zero. Four pixels wait for the sum before them once, not in turn.
         wanted = stored[left:]
         fours = pixels.size // 4 * 4
         for col in range(0, fours, 4):
