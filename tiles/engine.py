@@ -582,7 +582,7 @@ class _Series:
         return clear / max(1, self._coarse_pixels)
 
     def sample(self, about: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        """Of about so many forest pixels, every so manieth: the places of their bytes in the window's bits, and shifts."""
+        """Of about so many forest pixels, every so manieth: places of their bytes in the bits of here, and shifts."""
         forest = np.flatnonzero(self.coarse.view(np.bool_))
         rows, cols = np.divmod(forest[:: max(1, forest.size // about)], self.coarse.shape[1])
         return rows * self._coarse_bits.shape[1] + cols // 8, (7 - cols % 8).astype(np.uint8)

@@ -75,19 +75,25 @@ def clear_mask(
     height, cols = scl.shape
     wanted, unwanted = np.uint32(clear_classes), np.uint32(obscuring_classes)
     padded = np.zeros(cols + 2 * margin, np.uint8)
-    near = np.zeros((height, cols), np.uint8)
-    for row in range(height):
-        classes, here = scl[row], padded[margin : margin + cols]
-        for col in range(cols):
-            here[col] = np.uint8((unwanted >> np.uint32(classes[col] & 31)) & np.uint32(1))
-        for shift in range(2 * margin + 1):
-            _or_row(padded[shift : shift + cols], near[row])
+    # As many rows as reach one another: fresh memory for all of them would cost more than the arithmetic.
+    kept = 2 * margin + 1
+    near = np.empty((kept, cols), np.uint8)
     around = np.empty(cols, np.uint8)
+    done = max(0, first_row - margin)
     for row in range(out.shape[0]):
         source = row + first_row
+        top, bottom = max(0, source - margin), min(height, source + margin + 1)
+        while done < bottom:
+            classes, here, into = scl[done], padded[margin : margin + cols], near[done % kept]
+            for col in range(cols):
+                here[col] = np.uint8((unwanted >> np.uint32(classes[col] & 31)) & np.uint32(1))
+            into[:] = 0
+            for shift in range(kept):
+                _or_row(padded[shift : shift + cols], into)
+            done += 1
         around[:] = 0
-        for other in range(max(0, source - margin), min(height, source + margin + 1)):
-            _or_row(near[other], around)
+        for other in range(top, bottom):
+            _or_row(near[other % kept], around)
         classes, written = scl[source], out[row]
         for col in range(cols):
             bit = np.uint8((wanted >> np.uint32(classes[col] & 31)) & np.uint32(1))
