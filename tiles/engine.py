@@ -453,15 +453,17 @@ class _Engine:
         memory: PixelMemory,
         tally: Tally,
     ) -> None:
-        """The monitored dates, some at a time."""
+        """The monitored dates that are worth it, some at a time: what is not read tells nothing, and takes no room."""
         before, monitored = len(self._plan.reference), self._plan.monitored
-        wanted = self._worth_reading(series, monitored, clear[before:])
-        for start in range(0, len(monitored), _DATES_AT_ONCE):
-            scenes = monitored[start : start + _DATES_AT_ONCE]
+        wanted = np.flatnonzero(self._worth_reading(series, monitored, clear[before:]))
+        tally.bands_left += len(monitored) - wanted.size
+        for start in range(0, wanted.size, _DATES_AT_ONCE):
+            part = wanted[start : start + _DATES_AT_ONCE]
+            scenes, masks = [monitored[date] for date in part], [clear[before + date] for date in part]
             buffers, size = self._buffers(len(scenes)), len(scenes) * series.pixels
             ndvi = buffers.ndvi[:size].reshape(len(scenes), series.pixels)
             near_infrared = buffers.near_infrared[:size].reshape(len(scenes), series.pixels)
-            self._read_dates(series, scenes, clear[before + start :], wanted[start:], ndvi, near_infrared, tally)
+            self._read_dates(series, scenes, masks, np.ones(len(scenes), bool), ndvi, near_infrared, tally)
             days = [scene.day for scene in scenes]
             follow(ndvi, near_infrared, days, cells, reference, memory, self._params.monitor)
 

@@ -14,6 +14,9 @@ from tiles.clear import CLEAR_CLASSES, OBSCURING_CLASSES, class_bits
 from tiles.reader import Reader
 from tiles.scene import Band, Scene
 
+_ROWS_AT_ONCE = 128
+"""Rows that are looked at before they are packed: those of a whole tile then fit the nearer caches."""
+
 
 class ClassStripes:
     """The classification of a scene, read downwards: rows that the margin asks for again are not decoded again.
@@ -115,9 +118,9 @@ class ClearStripes:
                 self._begin(first, above - above % self._block_rows)
             if last > self._first + len(self._clear):
                 self._read_on(reader, last)
-            clear = self._clear[first - self._first : last - self._first]
+            # Copies, lest the rows of a whole block stay for those that are still wanted.
+            clear = self._clear[first - self._first : last - self._first].copy()
             if self._hold:
-                # Copied, lest the whole of it stays.
                 self._first, self._clear = last, self._clear[last - self._first :].copy()
             else:
                 self._begin(0, 0)
@@ -138,11 +141,18 @@ class ClearStripes:
         classes[:above] = self._classes
         reader.read(self._scene, Band.SCL, Window(0, self._end, width, stop - self._end), classes[above:])
         until = stop if stop == height else stop - margin
-        clear = np.empty(((until if self._hold else last) - done, width), np.uint8)
-        top = max(begin, done - margin)
-        kernels.clear_mask(
-            classes[top - begin :], done - top, class_bits(CLEAR_CLASSES), class_bits(OBSCURING_CLASSES), margin, clear
-        )
-        self._clear = np.concatenate([self._clear, np.packbits(clear, axis=1)])
+        clear = [self._clear]
+        told = until if self._hold else last
+        for first in range(done, told, _ROWS_AT_ONCE):
+            clear.append(self._clear_rows(classes, first - begin, min(_ROWS_AT_ONCE, told - first)))
+        self._clear = np.concatenate(clear)
         # What the next rows' margin reaches up to.
         self._end, self._classes = stop, classes[max(begin, until - margin) - begin :].copy()
+
+    def _clear_rows(self, classes: NDArray[np.uint8], first: int, rows: int) -> NDArray[np.uint8]:
+        """Some rows of `classes`, from `first` on, as bits that tell where they are clear."""
+        top, margin = max(0, first - self._margin), self._margin
+        near = classes[top : first + rows + margin]
+        clear = np.empty((rows, classes.shape[1]), np.uint8)
+        kernels.clear_mask(near, first - top, class_bits(CLEAR_CLASSES), class_bits(OBSCURING_CLASSES), margin, clear)
+        return np.packbits(clear, axis=1)

@@ -97,6 +97,17 @@ def test_clear_rows_are_those_of_the_whole_file_and_each_is_decoded_once_where_t
         assert decoded == list(range(height))
 
 
+def test_clear_rows_do_not_depend_on_how_many_are_looked_at_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = Drawn(60, 25, most=12)
+    for at_once in (1, 3, 60):
+        monkeypatch.setattr("tiles.stripes._ROWS_AT_ONCE", at_once)
+        stripes = ClearStripes(scene_on(DAY), (60, 7), 2, hold=True)
+        for first in (0, 20, 40):
+            np.testing.assert_array_equal(
+                stripes.rows(reader, first, first + 20), _clear_rows(reader, 2, first, first + 20)
+            )
+
+
 def test_clear_rows_that_are_passed_over_are_not_read() -> None:
     reader = Drawn(60, 8, most=12)
     stripes = ClearStripes(scene_on(DAY), (60, 7), 2, hold=True)
