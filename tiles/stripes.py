@@ -97,9 +97,13 @@ class ClearStripes:
 
     def __init__(self, scene: Scene, shape: tuple[int, int], margin: int, hold: bool) -> None:
         self._scene, self._shape, self._margin, self._hold = scene, shape, margin, hold
-        self._begin(0, 0)
         self._block_rows = 0
         self._lock = threading.Lock()
+        # Bits of the rows from the first on, and the classes above the end of what was read that are needed again.
+        self._first, self._end = 0, 0
+        self._clear = np.empty((0, 0), np.uint8)
+        self._classes = np.empty((0, 0), np.uint8)
+        self._begin(0, 0)
 
     def rows(self, reader: Reader, first: int, last: int) -> NDArray[np.uint8]:
         """Rows from `first` to `last`, packed to bits along them; all before `last` are then forgotten.
