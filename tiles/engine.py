@@ -41,7 +41,7 @@ from tiles.reader import Reader
 from tiles.reference import CodedReference, ReferenceParams, fit_reference
 from tiles.scene import Band, Scene
 from tiles.state import Keeper, Known
-from tiles.stripes import ClassStripes
+from tiles.stripes import ClassStripes, ClearStripes
 from tiles.watch import WatchedPixels
 
 WINDOW_PX = 1024
@@ -214,16 +214,25 @@ class _PackedMasks:
     """Forest and watched pixels of a window, as bits: those of two whole rows of windows wait in the queue."""
 
     forest: NDArray[np.uint8]
-    watched: NDArray[np.uint8]
+    watched: NDArray[np.uint8] | None
+    """None where all of the forest is."""
     any_watched: bool
 
     @classmethod
     def of(cls, forest: NDArray[np.bool_], watched: NDArray[np.bool_]) -> _PackedMasks:
-        return cls(np.packbits(forest, axis=1), np.packbits(watched, axis=1), bool(watched.any()))
+        of_forest, of_watched = (np.packbits(mask, axis=1) for mask in (forest, watched))
+        return cls(of_forest, None if np.array_equal(of_forest, of_watched) else of_watched, bool(of_watched.any()))
 
-    def masks(self, shape: tuple[int, int]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        forest, watched = (np.unpackbits(bits, axis=1, count=shape[1]) for bits in (self.forest, self.watched))
-        return forest.view(np.bool_), watched.view(np.bool_)
+    def forest_mask(self, cols: int) -> NDArray[np.bool_]:
+        return np.unpackbits(self.forest, axis=1, count=cols).view(np.bool_)
+
+    def watched_of(self, runs: NDArray[np.int32], pixels: int, cols: int) -> NDArray[np.bool_]:
+        """Which pixels of the list of forest pixels are watched."""
+        if self.watched is None:
+            return np.ones(pixels, np.bool_)
+        inside = np.empty(pixels, np.bool_)
+        kernels.collect(np.unpackbits(self.watched, axis=1, count=cols).view(np.bool_), runs, inside)
+        return inside
 
 
 @dataclass
@@ -252,9 +261,12 @@ class _Engine:
         self._plan, self._watched, self._reader, self._sink, self._params = plan, watched, reader, sink, params
         self._progress, self._known, self._keeper = progress, known, keeper
         self._terms = 1 + 2 * params.reference.order
-        classes = tuple(-(-side // plan.pixels_per_class) for side in plan.grid.shape)
+        rows, cols = (-(-side // plan.pixels_per_class) for side in plan.grid.shape)
         hold = len(plan.scenes) <= _HELD_SCENES
-        self._stripes = {scene.id: ClassStripes(scene, (classes[0], classes[1]), hold) for scene in plan.scenes}
+        margin = params.clear.margin_px(self._class_m)
+        self._clear = {scene.id: ClearStripes(scene, (rows, cols), margin, hold) for scene in plan.scenes}
+        # What is read in their place where false clouds are looked for.
+        self._classes = {scene.id: ClassStripes(scene, (rows, cols), hold) for scene in plan.scenes}
         self._local = threading.local()
         self._lock = threading.Lock()
         self._tally = Tally()
@@ -296,13 +308,7 @@ class _Engine:
         masks = [_PackedMasks.of(*self._watched.masks(window)) for _, window in row]
         clear: list[Future[NDArray[np.uint8]]] = []
         if any(packed.any_watched for packed in masks):
-            clouds = self._row_of_clouds(row_index, row[0][1])
-            # Remembered in turn, where anything is; else no scene waits for another, whose server may be slow.
-            in_turn = self._params.false_clouds is not None
-            for scene in self._plan.scenes:
-                clear.append(pool.submit(self._clear_row, scene, clouds, clear[-1] if in_turn and clear else None))
-            if not clear and self._keeper is not None:
-                self._keeper.keep_clouds(row_index, clouds.memory.listed(clouds.rows))
+            clear = self._submit_clear(pool, row_index, row[0][1])
         elif self._keeper is not None:
             self._keeper.keep_clouds(row_index, CloudList.blank())
         return [
@@ -312,38 +318,53 @@ class _Engine:
             for (index, window), packed in zip(row, masks, strict=True)
         ]
 
+    def _submit_clear(self, pool: ThreadPoolExecutor, index: int, window: Window) -> list[Future[NDArray[np.uint8]]]:
+        """Where each scene is clear over a row of windows, of which one is given: packed to bits along its rows."""
+        scenes, size, looked_for = self._plan.scenes, self._plan.pixels_per_class, self._params.false_clouds
+        asked = window.row_off // size, -(-(window.row_off + window.height) // size)
+        if looked_for is None:
+            # Nothing is remembered: no scene waits for another, whose server may be slow.
+            if self._keeper is not None:
+                self._keeper.keep_clouds(index, CloudList.blank())
+            return [pool.submit(self._clear[scene.id].rows, self._reader, *asked) for scene in scenes]
+        clouds, clear = self._row_of_clouds(index, asked, looked_for), list[Future[NDArray[np.uint8]]]()
+        for scene in scenes:
+            clear.append(pool.submit(self._clear_row, scene, clouds, looked_for, clear[-1] if clear else None))
+        if not clear and self._keeper is not None:
+            self._keeper.keep_clouds(index, clouds.memory.listed(clouds.rows))
+        return clear
+
     @property
     def _class_m(self) -> float:
         return self._plan.grid.pixel_m * self._plan.pixels_per_class
 
-    def _row_of_clouds(self, index: int, window: Window) -> _RowOfClouds:
-        size, params = self._plan.pixels_per_class, self._params
-        height, width = (-(-side // size) for side in self._plan.grid.shape)
-        top, bottom = window.row_off // size, -(-(window.row_off + window.height) // size)
+    def _row_of_clouds(self, index: int, asked: tuple[int, int], looked_for: FalseCloudParams) -> _RowOfClouds:
+        height, width = (-(-side // self._plan.pixels_per_class) for side in self._plan.grid.shape)
         rows, after = (
-            ClassRows.around(*asked, height, self._class_m, params.clear, params.false_clouds)
-            for asked in ((top, bottom), (bottom, bottom + 1))
+            ClassRows.around(*part, height, self._class_m, self._params.clear, looked_for)
+            for part in (asked, (asked[1], asked[1] + 1))
         )
-        listed = CloudList.blank()
-        if self._known is not None and params.false_clouds is not None:
-            listed = self._known.recall_clouds(index)
+        listed = CloudList.blank() if self._known is None else self._known.recall_clouds(index)
         return _RowOfClouds(index, rows, after.read[0], CloudMemory.of(listed, rows, width))
 
     def _clear_row(
-        self, scene: Scene, row: _RowOfClouds, before: Future[NDArray[np.uint8]] | None
+        self,
+        scene: Scene,
+        row: _RowOfClouds,
+        looked_for: FalseCloudParams,
+        before: Future[NDArray[np.uint8]] | None,
     ) -> NDArray[np.uint8]:
-        """Where a scene is clear over a whole row of windows, packed to bits along its rows."""
-        params = self._params
-        scl = self._stripes[scene.id].rows(self._reader, *row.rows.read, row.needed_next)
-        isolated = isolated_clouds(scl, self._class_m, params.false_clouds) if params.false_clouds else None
+        """Where a scene is clear over a whole row of windows, false clouds among it, packed to bits along its rows."""
+        scl = self._classes[scene.id].rows(self._reader, *row.rows.read, row.needed_next)
+        isolated = isolated_clouds(scl, self._class_m, looked_for)
         if before is not None:
             # Read side by side, remembered in turn. It was in the queue earlier, so that it is running or done.
             before.result()
         clear, row.memory = clear_pixels(
-            scl, isolated, row.rows, scene.day, row.memory, self._class_m, params.clear, params.false_clouds
+            scl, isolated, row.rows, scene.day, row.memory, self._class_m, self._params.clear, looked_for
         )
         if self._keeper is not None and scene is self._plan.scenes[-1]:
-            self._keeper.keep_clouds(row.index, row.memory.listed(row.rows, scene.day, params.false_clouds))
+            self._keeper.keep_clouds(row.index, row.memory.listed(row.rows, scene.day, looked_for))
         return np.packbits(clear, axis=1)
 
     def _leave_window(self, index: int, window: Window) -> None:
@@ -363,10 +384,9 @@ class _Engine:
         clear: Sequence[Future[NDArray[np.uint8]]],
     ) -> None:
         params, tally = self._params, Tally()
-        forest, watched = packed.masks((window.height, window.width))
+        forest = packed.forest_mask(window.width)
         runs, cells = forest_runs(forest, params.monitor.cell_px)
-        inside = np.empty(int(cells[-1]), np.bool_)
-        kernels.collect(watched, runs, inside)
+        inside = packed.watched_of(runs, int(cells[-1]), window.width)
         series = _Series(window, forest, runs, self._plan.pixels_per_class, inside.size)
         reference, memory = self._remember(index, series, clear, tally)
         self._follow(series, clear, cells, reference, memory, tally)
@@ -374,8 +394,9 @@ class _Engine:
             self._keeper.keep(index, reference, memory)
         state = np.empty(inside.size, np.uint8)
         tally.observed = _classify(self._plan.month, memory, inside, params.monitor, state)
-        tally.watched = int(inside.sum())
-        tally.with_reference = int((reference.known & inside).sum())
+        # Counted, not summed: a sum makes whole numbers of all the flags first.
+        tally.watched = int(np.count_nonzero(inside))
+        tally.with_reference = int(np.count_nonzero(reference.known & inside))
         tally.suspected = int(np.count_nonzero(memory.n_low))
         changed = np.flatnonzero((state == PixelState.PROVISIONAL) | (state == PixelState.CONFIRMED))
         tally.confirmed = int((state[changed] == PixelState.CONFIRMED).sum())
@@ -432,15 +453,17 @@ class _Engine:
         memory: PixelMemory,
         tally: Tally,
     ) -> None:
-        """The monitored dates, some at a time."""
+        """The monitored dates that are worth it, some at a time: what is not read tells nothing, and takes no room."""
         before, monitored = len(self._plan.reference), self._plan.monitored
-        wanted = self._worth_reading(series, monitored, clear[before:])
-        for start in range(0, len(monitored), _DATES_AT_ONCE):
-            scenes = monitored[start : start + _DATES_AT_ONCE]
+        wanted = np.flatnonzero(self._worth_reading(series, monitored, clear[before:]))
+        tally.bands_left += len(monitored) - wanted.size
+        for start in range(0, wanted.size, _DATES_AT_ONCE):
+            part = wanted[start : start + _DATES_AT_ONCE]
+            scenes, masks = [monitored[date] for date in part], [clear[before + date] for date in part]
             buffers, size = self._buffers(len(scenes)), len(scenes) * series.pixels
             ndvi = buffers.ndvi[:size].reshape(len(scenes), series.pixels)
             near_infrared = buffers.near_infrared[:size].reshape(len(scenes), series.pixels)
-            self._read_dates(series, scenes, clear[before + start :], wanted[start:], ndvi, near_infrared, tally)
+            self._read_dates(series, scenes, masks, np.ones(len(scenes), bool), ndvi, near_infrared, tally)
             days = [scene.day for scene in scenes]
             follow(ndvi, near_infrared, days, cells, reference, memory, self._params.monitor)
 
@@ -449,7 +472,7 @@ class _Engine:
     ) -> NDArray[np.bool_]:
         """On which dates enough of a window's forest is clear."""
         least = self._params.clear.least_clear_share
-        shares = np.array([series.clear_share(series.clear_here(mask.result())) for mask in clear[: len(scenes)]])
+        shares = np.array([series.clear_share(mask.result()) for mask in clear[: len(scenes)]])
         return (shares > 0) & (shares >= least)
 
     def _worth_reading(
@@ -461,9 +484,7 @@ class _Engine:
             return wanted
         places, days = series.sample(SAMPLED_PIXELS), [scene.day for scene in scenes]
         for month in by_month(days):
-            looks = np.empty((month.stop - month.start, places.size), np.uint8)
-            for row, mask in zip(looks, clear[month], strict=True):
-                row[:] = series.clear_here(mask.result()).ravel()[places]
+            looks = np.stack([series.clear_at(mask.result(), places) for mask in clear[month]])
             wanted[month] = dates_worth_reading(looks, days[month], wanted[month], least_days)
         return wanted
 
@@ -545,21 +566,35 @@ class _Series:
         self.shape: tuple[int, int] = (window.height, window.width)
         self.coarse = np.empty((-(-window.height // size), -(-window.width // size)), np.uint8)
         kernels.any_in_blocks(forest, size, self.coarse)
+        self._coarse_bits = np.packbits(self.coarse, axis=1)
+        self._coarse_pixels = int(np.count_nonzero(self.coarse))
 
     def clear_here(self, packed: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Of the packed bits of a row of windows, this window's: uint8, shape of `coarse`."""
+        return np.unpackbits(self._bits_here(packed), axis=1, count=self.coarse.shape[1])
+
+    def _bits_here(self, packed: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The bytes of this window. What fills up the last of them belongs to no pixel, and is 0 in the forest's."""
         left = self.window.col_off // self.size
-        bits = slice(left // 8, -(-(left + self.coarse.shape[1]) // 8))
-        return np.unpackbits(packed[:, bits], axis=1, count=self.coarse.shape[1])
+        return packed[:, left // 8 : -(-(left + self.coarse.shape[1]) // 8)]
 
-    def clear_share(self, here: NDArray[np.uint8]) -> float:
-        """Share of the window's forest that is clear, in pixels of the classification."""
-        return int(np.count_nonzero(here & self.coarse)) / max(1, int(np.count_nonzero(self.coarse)))
+    def clear_share(self, packed: NDArray[np.uint8]) -> float:
+        """Share of the window's forest that is clear, in pixels of the classification; counted in bits."""
+        clear = int(np.bitwise_count(self._bits_here(packed) & self._coarse_bits).sum(dtype=np.int64))
+        return clear / max(1, self._coarse_pixels)
 
-    def sample(self, about: int) -> NDArray[np.int64]:
-        """Places in `coarse`, flattened, of about so many pixels of forest: every so manieth."""
-        forest = np.flatnonzero(self.coarse)
-        return np.asarray(forest[:: max(1, forest.size // about)])
+    def sample(self, about: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        """Of about so many forest pixels, every so manieth: places of their bytes in the bits of here, and shifts."""
+        forest = np.flatnonzero(self.coarse.view(np.bool_))
+        rows, cols = np.divmod(forest[:: max(1, forest.size // about)], self.coarse.shape[1])
+        return rows * self._coarse_bits.shape[1] + cols // 8, (7 - cols % 8).astype(np.uint8)
+
+    def clear_at(
+        self, packed: NDArray[np.uint8], places: tuple[NDArray[np.int64], NDArray[np.uint8]]
+    ) -> NDArray[np.uint8]:
+        """1 where pixels of a `sample` are clear, else 0; the others' bits are left packed."""
+        where, shift = places
+        return np.asarray(self._bits_here(packed).ravel()[where] >> shift & 1)
 
     def places(self, pixels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows and columns, in the window, of pixels of the list."""

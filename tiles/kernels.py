@@ -75,19 +75,25 @@ def clear_mask(
     height, cols = scl.shape
     wanted, unwanted = np.uint32(clear_classes), np.uint32(obscuring_classes)
     padded = np.zeros(cols + 2 * margin, np.uint8)
-    near = np.zeros((height, cols), np.uint8)
-    for row in range(height):
-        classes, here = scl[row], padded[margin : margin + cols]
-        for col in range(cols):
-            here[col] = np.uint8((unwanted >> np.uint32(classes[col] & 31)) & np.uint32(1))
-        for shift in range(2 * margin + 1):
-            _or_row(padded[shift : shift + cols], near[row])
+    # As many rows as reach one another: fresh memory for all of them would cost more than the arithmetic.
+    kept = 2 * margin + 1
+    near = np.empty((kept, cols), np.uint8)
     around = np.empty(cols, np.uint8)
+    done = max(0, first_row - margin)
     for row in range(out.shape[0]):
         source = row + first_row
+        top, bottom = max(0, source - margin), min(height, source + margin + 1)
+        while done < bottom:
+            classes, here, into = scl[done], padded[margin : margin + cols], near[done % kept]
+            for col in range(cols):
+                here[col] = np.uint8((unwanted >> np.uint32(classes[col] & 31)) & np.uint32(1))
+            into[:] = 0
+            for shift in range(kept):
+                _or_row(padded[shift : shift + cols], into)
+            done += 1
         around[:] = 0
-        for other in range(max(0, source - margin), min(height, source + margin + 1)):
-            _or_row(near[other], around)
+        for other in range(top, bottom):
+            _or_row(near[other % kept], around)
         classes, written = scl[source], out[row]
         for col in range(cols):
             bit = np.uint8((wanted >> np.uint32(classes[col] & 31)) & np.uint32(1))
@@ -118,9 +124,16 @@ def add_differences(differences: NDArray[np.unsignedinteger], left: int, out: ND
         total = np.uint32(0)
         for col in range(left):
             total += np.uint32(stored[col])
-        # One stretch of the row, indexed from zero.
+        # One stretch of the row, indexed from zero. Four pixels wait for the sum before them once, not in turn.
         wanted = stored[left:]
-        for col in range(pixels.size):
+        fours = pixels.size // 4 * 4
+        for col in range(0, fours, 4):
+            first, third = np.uint32(wanted[col]), np.uint32(wanted[col + 2])
+            two = first + np.uint32(wanted[col + 1])
+            pixels[col], pixels[col + 1], pixels[col + 2] = total + first, total + two, total + (two + third)
+            total += two + (third + np.uint32(wanted[col + 3]))
+            pixels[col + 3] = total
+        for col in range(fours, pixels.size):
             total += np.uint32(wanted[col])
             pixels[col] = total
 
@@ -1028,6 +1041,7 @@ def scatter(values: NDArray[np.generic], runs: NDArray[np.int32], out: NDArray[n
 @njit(cache=True, nogil=True)
 def days_saved(
     clear: NDArray[np.uint8],
+    weights: NDArray[np.int64],
     kept: NDArray[np.bool_],
     days: NDArray[np.int64],
     period: int,
@@ -1041,6 +1055,8 @@ def days_saved(
     ----------
     clear : uint8, shape (dates, pixels)
         1 where a pixel is clear.
+    weights : int64, shape (pixels,)
+        As how many each pixel counts.
     kept : bool, shape (dates,)
         Dates that are looked at.
     days : int64, shape (dates,)
@@ -1073,7 +1089,7 @@ def days_saved(
                 two_after = period
             found = before * after
             confirmed = two_before * after + before * two_after
-            out[looks[look]] += found + confirmed
+            out[looks[look]] += weights[pixel] * (found + confirmed)
 
 
 @njit(cache=True, nogil=True)

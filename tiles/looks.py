@@ -19,6 +19,9 @@ SAMPLED_PIXELS = 4_096
 """Forest pixels of the classification that a window's choice is made by, about, evenly spread: clouds are larger than
 the 160 m between them."""
 
+_BITS = 64
+"""Dates whose looks at a pixel are told by one number."""
+
 
 def dates_worth_reading(
     clear: NDArray[np.uint8], days: Sequence[dt.date], allowed: NDArray[np.bool_], least_days_saved: float
@@ -51,9 +54,10 @@ def dates_worth_reading(
     period = (month.last_day - month.first_day).days + 1
     offsets = np.array([(day - month.first_day).days for day in days], np.int64)
     saved = np.empty(len(days), np.int64)
+    alike, weights = _alike(clear)
     least = least_days_saved * period * clear.shape[1]
     while kept.any():
-        kernels.days_saved(clear, kept, offsets, period, saved)
+        kernels.days_saved(alike, weights, kept, offsets, period, saved)
         candidates = np.flatnonzero(kept)
         # The earliest, of those that save the same.
         poorest = candidates[saved[candidates].argmin()]
@@ -61,6 +65,18 @@ def dates_worth_reading(
             break
         kept[poorest] = False
     return kept
+
+
+def _alike(clear: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Pixels without their likes, and how many each stands for: clouds are large, few pixels differ in all dates."""
+    dates, pixels = clear.shape
+    if dates > _BITS:
+        return clear, np.ones(pixels, np.int64)
+    codes = np.zeros(pixels, np.uint64)
+    for row in clear:
+        codes = codes << np.uint64(1) | row
+    _, first, weights = np.unique(codes, return_index=True, return_counts=True)
+    return np.ascontiguousarray(clear[:, first]), weights.astype(np.int64)
 
 
 def by_month(days: Sequence[dt.date]) -> Iterator[slice]:

@@ -298,7 +298,12 @@ class StateReader:
         if name not in opened:
             options = pa.ipc.IpcReadOptions(use_threads=False)
             # Not mapped: pages that were read once would be counted as this process's, the whole of the tile's state.
-            opened[name] = pa.ipc.open_file(pa.OSFile(str(self._paths[name])), options=options)
+            opened[name] = pa.ipc.open_file(
+                pa.OSFile(str(self._paths[name])),
+                options=options,
+                # Arrow's own pool gives memory back between windows, which then is cleared for the next one again.
+                memory_pool=pa.system_memory_pool(),
+            )
         return opened[name]
 
 

@@ -51,15 +51,17 @@ def _chosen(clear: list[list[int]], days: list[dt.date], least: float = 2.0) -> 
             # Two passes of one day too.
             st.lists(st.integers(0, 29), min_size=dates, max_size=dates).map(sorted),
         )
-    )
+    ),
+    st.integers(1, 3),
 )
 def test_days_saved_are_those_of_every_loss_followed(
-    month: tuple[NDArray[np.uint8], NDArray[np.bool_], list[int]],
+    month: tuple[NDArray[np.uint8], NDArray[np.bool_], list[int]], heaviest: int
 ) -> None:
     clear, kept, days = month
+    weights = np.arange(clear.shape[1], dtype=np.int64) % heaviest + 1
     out = np.full(len(days), -1, np.int64)
-    kernels.days_saved(clear, kept, np.array(days, np.int64), 30, out)
-    assert out.tolist() == oracle.days_saved(clear, kept, days, 30)
+    kernels.days_saved(clear, weights, kept, np.array(days, np.int64), 30, out)
+    assert out.tolist() == oracle.days_saved(np.repeat(clear, weights, axis=1), kept, days, 30)
 
 
 def test_of_dates_close_together_few_are_read_and_a_lone_one_always_is() -> None:
@@ -97,6 +99,25 @@ def test_each_date_that_is_read_saves_enough(seed: int) -> None:
     saved = np.array(oracle.days_saved(looks, kept, offsets, 30)) / (30 * 50)
     assert (saved[kept] >= 2.0).all()
     assert kept.any()
+
+
+@pytest.mark.parametrize("dates", [12, 64, 65])
+def test_pixels_that_are_alike_are_counted_together_and_none_is_lost(dates: int) -> None:
+    rng = np.random.default_rng(dates)
+    # Pixels differ in the first and in the last dates alone: neither is lost where there are many.
+    clear = np.ones((dates, 400), np.uint8)
+    clear[[0, 1, -2, -1]] = rng.random((4, 400)) < 0.5
+    days = sorted(JUNE + dt.timedelta(int(day)) for day in rng.integers(0, 30, dates))
+    offsets, saved = np.array([(day - JUNE).days for day in days], np.int64), np.empty(dates, np.int64)
+    for least in (0.05, 0.5, 2.0):
+        kept = np.ones(dates, bool)
+        while kept.any():
+            kernels.days_saved(clear, np.ones(400, np.int64), kept, offsets, 30, saved)
+            if saved[kept].min() >= least * 30 * 400:
+                break
+            kept[np.where(kept, saved, saved.max() + 1).argmin()] = False
+        assert dates_worth_reading(clear, days, np.ones(dates, bool), least).tolist() == kept.tolist()
+        assert kept.any()
 
 
 def test_months_are_parted_where_they_change() -> None:
