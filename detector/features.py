@@ -12,6 +12,7 @@ import shapely
 from numpy.typing import NDArray
 
 from detector.cause.evidence import Evidence
+from detector.kernels import mask_moments
 from detector.outlines import measure, to_wgs84
 from detector.patches import Patch
 from detector.pixel_groups import PixelGroups, date_patches, dates_of, days_of
@@ -215,22 +216,26 @@ def with_evidence(features: pd.DataFrame, evidence: Sequence[Evidence]) -> pd.Da
 
 def _spectral(patches: Sequence[Patch], pixels: ChangedPixels) -> dict[str, NDArray[np.float64]]:
     groups = PixelGroups([patch.pixels for patch in patches])
-    drop = pixels.ndvi_drop.astype(np.float64)
+    drop = pixels.ndvi_drop
+    drop_mean, drop_std, drop_max = groups.moments(drop)
+    before_mean, before_std, _ = groups.moments(pixels.ndvi_before)
+    after_mean, after_std, _ = groups.moments(pixels.ndvi_after)
     edge = edges_of(patches, pixels)
+    unknown = np.float32(np.nan)
     n_seeds = np.array([patch.n_seeds for patch in patches], np.float64)
     n_pixels = np.array([patch.pixels.size for patch in patches], np.float64)
     return {
-        "ndvi_drop_mean": groups.mean(drop),
-        "ndvi_drop_max": groups.max(drop),
-        "ndvi_drop_std": groups.std(drop),
-        "ndvi_before_mean": groups.mean(pixels.ndvi_before.astype(np.float64)),
-        "ndvi_after_mean": groups.mean(pixels.ndvi_after.astype(np.float64)),
-        "ndvi_before_std": groups.std(pixels.ndvi_before.astype(np.float64)),
-        "ndvi_after_std": groups.std(pixels.ndvi_after.astype(np.float64)),
+        "ndvi_drop_mean": drop_mean,
+        "ndvi_drop_max": drop_max,
+        "ndvi_drop_std": drop_std,
+        "ndvi_before_mean": before_mean,
+        "ndvi_after_mean": after_mean,
+        "ndvi_before_std": before_std,
+        "ndvi_after_std": after_std,
         "bare_share": groups.mean(_below(pixels.ndvi_after, BARE_NDVI)),
-        "edge_core_drop": groups.mean(np.where(edge, drop, np.nan)) - groups.mean(np.where(edge, np.nan, drop)),
+        "edge_core_drop": groups.mean(np.where(edge, drop, unknown)) - groups.mean(np.where(edge, unknown, drop)),
         "seed_share": n_seeds / n_pixels,
-        "confirmed_share": groups.mean((pixels.state == PixelState.CONFIRMED).astype(np.float64)),
+        "confirmed_share": groups.mean((pixels.state == PixelState.CONFIRMED).view(np.uint8)),
     }
 
 
@@ -241,14 +246,15 @@ def _temporal(patches: Sequence[Patch], pixels: ChangedPixels) -> dict[str, NDAr
     year = dates_of(first_low).astype("datetime64[Y]")
     new_year, next_year = (days_of(one.astype("datetime64[D]")) for one in (year, year + 1))
     angle = 2 * np.pi * (first_low - new_year) / (next_year - new_year)
-    n_after = pixels.n_clear_after.astype(np.float64)
+    n_after = pixels.n_clear_after
     low_share = np.full(n_after.size, np.nan)
     np.divide(pixels.n_low, n_after, out=low_share, where=n_after > 0)
+    before_mean, before_std, _ = groups.moments(pixels.n_clear_before)
     return {
-        "n_low_mean": groups.mean(pixels.n_low.astype(np.float64)),
-        "n_clear_before": groups.mean(pixels.n_clear_before.astype(np.float64)),
+        "n_low_mean": groups.mean(pixels.n_low),
+        "n_clear_before": before_mean,
         "n_clear_after": groups.mean(n_after),
-        "n_clear_before_std": groups.std(pixels.n_clear_before.astype(np.float64)),
+        "n_clear_before_std": before_std,
         "low_share": groups.mean(low_share),
         "first_low_sin": np.sin(angle),
         "first_low_cos": np.cos(angle),
@@ -296,25 +302,19 @@ def _shape(patches: Sequence[Patch], grid: Grid) -> dict[str, NDArray[np.float64
 
 def _elongation(patches: Sequence[Patch]) -> NDArray[np.float64]:
     """1 - minor/major axis, from the second moments of the masks."""
-    packed, n = PatchMasks.of(patches), len(patches)
-    pixel = np.flatnonzero(packed.masks)
-    owner = np.searchsorted(packed.starts, pixel, side="right") - 1
-    row, col = np.divmod(pixel - packed.starts[owner], packed.boxes[owner, 3])
-    count = np.bincount(owner, minlength=n)
-
-    def mean(values: NDArray[np.int64]) -> NDArray[np.float64]:
-        return np.asarray(np.bincount(owner, values, minlength=n) / count)
-
+    packed = PatchMasks.of(patches)
+    count, sums = mask_moments(packed.masks, packed.starts, packed.boxes)
+    row, col, row_row, col_col, row_col = (sums / count[:, np.newaxis]).T
     # A pixel is a unit square, not a point: each axis carries its own variance of 1/12.
-    rows, cols = (mean(one**2) - mean(one) ** 2 + 1 / 12 for one in (row, col))
-    both = mean(row * col) - mean(row) * mean(col)
+    rows, cols = row_row - row**2 + 1 / 12, col_col - col**2 + 1 / 12
+    both = row_col - row * col
     middle, half = (rows + cols) / 2, np.hypot((rows - cols) / 2, both)
     return np.asarray(1 - np.sqrt((middle - half) / (middle + half)))
 
 
-def _below(values: NDArray[np.float32], threshold: float) -> NDArray[np.float64]:
+def _below(values: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
     """1 below the threshold, 0 from it on, NaN where unknown."""
-    return np.where(np.isnan(values), np.nan, (values < threshold).astype(np.float64))
+    return np.where(np.isnan(values), np.float32(np.nan), (values < threshold).astype(np.float32))
 
 
 def straight_share(outline: NDArray[np.object_], at_least_m: float = STRAIGHT_M) -> NDArray[np.float64]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -424,33 +426,58 @@ def _near(apart: NDArray[np.int32], r: int, c: int, reach_px: int, width: int) -
 
 
 @njit(cache=True, nogil=True)
-def group_means(values: NDArray[np.float64], index: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Mean of the known values of each group: float64 (groups,), NaN where a group has none.
+def group_moments(
+    values: NDArray[Any], index: NDArray[np.int64], stops: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Mean, population standard deviation and largest of the known values of each group.
 
-    Group i has the values at ``index[stops[i - 1] : stops[i]]``; they are added in this order.
+    Group i has the values at ``index[stops[i - 1] : stops[i]]``; they are added in this order, in double precision. The
+    deviation is that of a second pass: sums of squares alone would lose the digits of dates.
+
+    Parameters
+    ----------
+    values
+        Of any real type; NaN is unknown.
+    index
+        int64 (n,). Where the values of the groups are, group by group.
+    stops
+        int64 (groups,). Where each group ends in `index`.
+
+    Returns
+    -------
+    means, deviations, largest
+        float64 (groups,); NaN where a group has no known value.
     """
-    means = np.empty(stops.size)
+    means, deviations, largest = np.empty(stops.size), np.empty(stops.size), np.empty(stops.size)
     start = 0
     for i in range(stops.size):
-        total, count = 0.0, 0
+        total, squares, most, count = 0.0, 0.0, -np.inf, 0
         for j in range(start, stops[i]):
-            value = values[index[j]]
+            value = float(values[index[j]])
             if not np.isnan(value):
                 total += value
+                most = max(most, value)
                 count += 1
-        means[i] = total / count if count else np.nan
+        mean = total / count if count else np.nan
+        for j in range(start, stops[i]):
+            apart = float(values[index[j]]) - mean
+            if not np.isnan(apart):
+                squares += apart * apart
+        means[i] = mean
+        deviations[i] = np.sqrt(squares / count) if count else np.nan
+        largest[i] = most if count else np.nan
         start = stops[i]
-    return means
+    return means, deviations, largest
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def group_quantiles(
-    values: NDArray[np.float64], index: NDArray[np.int64], stops: NDArray[np.int64], q: float
+    values: NDArray[Any], index: NDArray[np.int64], stops: NDArray[np.int64], q: float
 ) -> NDArray[np.float64]:
     """Order statistic of the known values of each group: float64 (groups,), NaN where a group has none.
 
     Of n known values that at the place ``floor(q * (n - 1))``, from the smallest on: one of them, the lower of two in
-    doubt. Groups as of `group_means`.
+    doubt. Groups as of `group_moments`.
     """
     quantiles = np.empty(stops.size)
     longest, start = 0, 0
@@ -462,14 +489,81 @@ def group_quantiles(
     for i in range(stops.size):
         count = 0
         for j in range(start, stops[i]):
-            value = values[index[j]]
+            value = float(values[index[j]])
             if not np.isnan(value):
                 known[count] = value
                 count += 1
-        if count:
-            known[:count].sort()
-            quantiles[i] = known[int(np.floor(q * (count - 1)))]
-        else:
-            quantiles[i] = np.nan
+        quantiles[i] = _nth(known, count, int(np.floor(q * (count - 1)))) if count else np.nan
         start = stops[i]
     return quantiles
+
+
+@njit(cache=True, nogil=True)
+def _nth(values: NDArray[np.float64], count: int, nth: int) -> float:
+    """Value at a place of the first `count` values, were they sorted; they are moved about.
+
+    Selection with a partition in three (E. W. Dijkstra, A Discipline of Programming, 1976, chapter 14): dates of pixels
+    are few different ones, which sorting does not profit from.
+    """
+    first, last = 0, count - 1
+    while True:
+        pivot = values[(first + last) // 2]
+        below, at, above = first, first, last
+        while at <= above:
+            value = values[at]
+            if value < pivot:
+                values[at] = values[below]
+                values[below] = value
+                below += 1
+                at += 1
+            elif value > pivot:
+                values[at] = values[above]
+                values[above] = value
+                above -= 1
+            else:
+                at += 1
+        if nth < below:
+            last = below - 1
+        elif nth > above:
+            first = above + 1
+        else:
+            return pivot
+
+
+@njit(cache=True, nogil=True)
+def mask_moments(
+    masks: NDArray[np.bool_], starts: NDArray[np.int64], boxes: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Count and sum the places of each patch's ground, in its bounding box.
+
+    Parameters
+    ----------
+    masks, starts, boxes
+        As of `edge_pixels`.
+
+    Returns
+    -------
+    count
+        int64 (k,). Pixels.
+    sums
+        int64 (k, 5). Of their rows, columns, squared rows, squared columns, and rows times columns.
+    """
+    count = np.zeros(starts.size, np.int64)
+    sums = np.zeros((starts.size, 5), np.int64)
+    for i in range(starts.size):
+        at = starts[i]
+        for r in range(boxes[i, 2]):
+            here, cols, squares = 0, 0, 0
+            for c in range(boxes[i, 3]):
+                if masks[at]:
+                    here += 1
+                    cols += c
+                    squares += c * c
+                at += 1
+            count[i] += here
+            sums[i, 0] += r * here
+            sums[i, 1] += cols
+            sums[i, 2] += r * r * here
+            sums[i, 3] += squares
+            sums[i, 4] += r * cols
+    return count, sums

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.kernels import group_means, group_quantiles
+from detector.kernels import group_moments, group_quantiles
 from detector.patches import Patch
 from tiles.change import ChangedPixels
 
@@ -27,37 +28,28 @@ class PixelGroups:
     """
 
     def __init__(self, groups: Sequence[NDArray[np.int64]]) -> None:
-        self._size = len(groups)
         self._index = np.concatenate(groups) if groups else np.empty(0, np.int64)
-        lengths = np.array([group.size for group in groups], np.int64)
-        self._group = np.repeat(np.arange(self._size), lengths)
-        self._stops = np.cumsum(lengths)
+        self._stops = np.cumsum([group.size for group in groups], dtype=np.int64)
 
-    def _known(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        grouped = values[self._index].astype(np.float64)
-        return grouped, ~np.isnan(grouped)
-
-    def mean(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def mean(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Mean of each patch."""
-        return group_means(values.astype(np.float64), self._index, self._stops)
+        return self.moments(values)[0]
 
-    def std(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def std(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Population standard deviation of each patch (zero for one pixel)."""
-        mean = self.mean(values)
-        centred = np.full(values.shape, np.nan)
-        centred[self._index] = (values[self._index].astype(np.float64) - mean[self._group]) ** 2
-        return np.asarray(np.sqrt(self.mean(centred)))
+        return self.moments(values)[1]
 
-    def max(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def max(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Largest value of each patch."""
-        grouped, known = self._known(values)
-        largest = np.full(self._size, np.nan)
-        np.fmax.at(largest, self._group[known], grouped[known])
-        return largest
+        return self.moments(values)[2]
 
-    def quantile(self, values: NDArray[np.float64], q: float) -> NDArray[np.float64]:
+    def moments(self, values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Mean, standard deviation and largest value of each patch, in one go."""
+        return group_moments(values, self._index, self._stops)
+
+    def quantile(self, values: NDArray[Any], q: float) -> NDArray[np.float64]:
         """Order statistic of each patch: a value that one of its pixels has, the lower of two in doubt."""
-        return group_quantiles(values.astype(np.float64), self._index, self._stops, q)
+        return group_quantiles(values, self._index, self._stops, q)
 
 
 def days_of(dates: Dates) -> NDArray[np.float64]:
