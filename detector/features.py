@@ -193,7 +193,8 @@ def patch_features(
     features
         One row a patch, in their order; the columns of `FEATURES`, float64, NaN where unknown.
     """
-    columns = _spectral(patches, pixels) | _temporal(patches, pixels) | _shape(patches, grid)
+    groups = PixelGroups([patch.pixels for patch in patches])
+    columns = _spectral(patches, pixels, groups) | _temporal(patches, pixels, groups) | _shape(patches, grid)
     columns |= dict.fromkeys(RING_FEATURES + INFRARED_FEATURES, np.full(len(patches), np.nan))
     if state is not None:
         columns |= _around(look_around(patches, grid, state))
@@ -214,8 +215,9 @@ def with_evidence(features: pd.DataFrame, evidence: Sequence[Evidence]) -> pd.Da
     return features.assign(**{name: np.array(values, np.float64) for name, values in seen.items()})
 
 
-def _spectral(patches: Sequence[Patch], pixels: ChangedPixels) -> dict[str, NDArray[np.float64]]:
-    groups = PixelGroups([patch.pixels for patch in patches])
+def _spectral(
+    patches: Sequence[Patch], pixels: ChangedPixels, groups: PixelGroups
+) -> dict[str, NDArray[np.float64]]:
     drop = pixels.ndvi_drop
     drop_mean, drop_std, drop_max = groups.moments(drop)
     before_mean, before_std, _ = groups.moments(pixels.ndvi_before)
@@ -239,10 +241,11 @@ def _spectral(patches: Sequence[Patch], pixels: ChangedPixels) -> dict[str, NDAr
     }
 
 
-def _temporal(patches: Sequence[Patch], pixels: ChangedPixels) -> dict[str, NDArray[np.float64]]:
-    groups = PixelGroups([patch.pixels for patch in patches])
-    last_intact, first_low = (days_of(dates) for dates in date_patches(patches, pixels))
-    lows = days_of(pixels.first_low)
+def _temporal(
+    patches: Sequence[Patch], pixels: ChangedPixels, groups: PixelGroups
+) -> dict[str, NDArray[np.float64]]:
+    last_intact, first_low = (days_of(dates) for dates in date_patches(patches, pixels, groups))
+    early, late = groups.day_quantiles(pixels.first_low, 0.1, 0.9)
     year = dates_of(first_low).astype("datetime64[Y]")
     new_year, next_year = (days_of(one.astype("datetime64[D]")) for one in (year, year + 1))
     angle = 2 * np.pi * (first_low - new_year) / (next_year - new_year)
@@ -259,7 +262,7 @@ def _temporal(patches: Sequence[Patch], pixels: ChangedPixels) -> dict[str, NDAr
         "first_low_sin": np.sin(angle),
         "first_low_cos": np.cos(angle),
         "dating_interval_days": first_low - last_intact,
-        "first_low_spread_days": groups.quantile(lows, 0.9) - groups.quantile(lows, 0.1),
+        "first_low_spread_days": late - early,
         "first_low_doy": first_low - new_year + 1,
     }
 
@@ -282,7 +285,7 @@ def _shape(patches: Sequence[Patch], grid: Grid) -> dict[str, NDArray[np.float64
     outline = np.empty(len(patches), object)
     outline[:] = [patch.outline for patch in patches]
     outline_ha, perimeter_m = measure(to_wgs84(outline, grid.crs))
-    area = shapely.area(outline)
+    area, hull = shapely.area(outline), shapely.convex_hull(outline)
     n_pixels = np.array([patch.pixels.size for patch in patches], np.float64)
     ground_px = np.array([np.count_nonzero(patch.mask) for patch in patches], np.float64)
     return {
@@ -293,8 +296,8 @@ def _shape(patches: Sequence[Patch], grid: Grid) -> dict[str, NDArray[np.float64
         "elongation": _elongation(patches),
         # Convex hull and smallest rectangle of a vector outline: exact, and a hundred times faster than of a
         # mask.
-        "rectangularity": area / shapely.area(shapely.oriented_envelope(outline)),
-        "solidity": area / shapely.area(shapely.convex_hull(outline)),
+        "rectangularity": area / shapely.area(shapely.oriented_envelope(hull)),
+        "solidity": area / shapely.area(hull),
         "n_holes": np.array([patch.n_holes for patch in patches], np.float64),
         "filled_share": 1 - n_pixels / ground_px,
     }

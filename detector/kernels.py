@@ -284,9 +284,10 @@ def label_pairs(n: int, one: NDArray[np.int64], other: NDArray[np.int64]) -> NDA
 
 @njit(cache=True, nogil=True)
 def edge_pixels(
-    row: NDArray[np.int64],
-    col: NDArray[np.int64],
-    patch: NDArray[np.int64],
+    row: NDArray[np.int32],
+    col: NDArray[np.int32],
+    index: NDArray[np.int64],
+    stops: NDArray[np.int64],
     masks: NDArray[np.bool_],
     starts: NDArray[np.int64],
     boxes: NDArray[np.int64],
@@ -295,8 +296,10 @@ def edge_pixels(
 
     Parameters
     ----------
-    row, col, patch
-        int64 (n,). Pixels on the grid, each inside the mask of its patch.
+    row, col
+        int32 (n,). Pixels on the grid, those of a patch inside its mask.
+    index, stops
+        Which of them are of each patch, as of `group_moments`.
     masks
         bool (m,). The masks of the patches' bounding boxes, row-major, one after the other.
     starts
@@ -307,21 +310,24 @@ def edge_pixels(
     Returns
     -------
     edge
-        bool (n,).
+        bool (n,). False for pixels of no patch.
     """
-    edge = np.empty(row.size, np.bool_)
-    for i in range(row.size):
-        top, left, height, width = boxes[patch[i]]
-        r = row[i] - top
-        c = col[i] - left
-        at = starts[patch[i]] + r * width + c
-        edge[i] = (
-            r == 0
-            or c == 0
-            or r == height - 1
-            or c == width - 1
-            or not (masks[at - 1] and masks[at + 1] and masks[at - width] and masks[at + width])
-        )
+    edge = np.zeros(row.size, np.bool_)
+    start = 0
+    for i in range(stops.size):
+        top, left, height, width = boxes[i]
+        for j in range(start, stops[i]):
+            r = row[index[j]] - top
+            c = col[index[j]] - left
+            at = starts[i] + r * width + c
+            edge[index[j]] = (
+                r == 0
+                or c == 0
+                or r == height - 1
+                or c == width - 1
+                or not (masks[at - 1] and masks[at + 1] and masks[at - width] and masks[at + width])
+            )
+        start = stops[i]
     return edge
 
 
@@ -472,14 +478,14 @@ def group_moments(
 
 @njit(cache=True, nogil=True)
 def group_quantiles(
-    values: NDArray[Any], index: NDArray[np.int64], stops: NDArray[np.int64], q: float
+    values: NDArray[Any], index: NDArray[np.int64], stops: NDArray[np.int64], q: NDArray[np.float64], unknown: float
 ) -> NDArray[np.float64]:
-    """Order statistic of the known values of each group: float64 (groups,), NaN where a group has none.
+    """Order statistics of the known values of each group: float64 (q, groups), NaN where a group has none.
 
-    Of n known values that at the place ``floor(q * (n - 1))``, from the smallest on: one of them, the lower of two in
-    doubt. Groups as of `group_moments`.
+    Of n known values those at the places ``floor(q * (n - 1))``, from the smallest on: each is one of them, the lower of
+    two in doubt. Groups as of `group_moments`; beside NaN, a value of `unknown` is not known.
     """
-    quantiles = np.empty(stops.size)
+    quantiles = np.full((q.size, stops.size), np.nan)
     longest, start = 0, 0
     for stop in stops:
         longest = max(longest, stop - start)
@@ -488,12 +494,17 @@ def group_quantiles(
     start = 0
     for i in range(stops.size):
         count = 0
+        least, most = np.inf, -np.inf
         for j in range(start, stops[i]):
             value = float(values[index[j]])
-            if not np.isnan(value):
+            if not (np.isnan(value) or value == unknown):
                 known[count] = value
+                least, most = min(least, value), max(most, value)
                 count += 1
-        quantiles[i] = _nth(known, count, int(np.floor(q * (count - 1)))) if count else np.nan
+        for k in range(q.size):
+            if count:
+                nth = int(np.floor(q[k] * (count - 1)))
+                quantiles[k, i] = least if least == most else _nth(known, count, nth)
         start = stops[i]
     return quantiles
 

@@ -12,8 +12,17 @@ from detector.kernels import group_moments, group_quantiles
 from detector.patches import Patch
 from tiles.change import ChangedPixels
 
+_NAT = np.iinfo(np.int64).min
+"""NaT as a whole number."""
+
 #: Whole days since 1970 as numpy dates.
 Dates = NDArray[np.datetime64]
+
+
+def stacked(groups: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices of all groups, one group after the other, and where each ends: int64 (n,) and (groups,)."""
+    index = np.concatenate(groups) if groups else np.empty(0, np.int64)
+    return index, np.cumsum([group.size for group in groups], dtype=np.int64)
 
 
 class PixelGroups:
@@ -28,8 +37,7 @@ class PixelGroups:
     """
 
     def __init__(self, groups: Sequence[NDArray[np.int64]]) -> None:
-        self._index = np.concatenate(groups) if groups else np.empty(0, np.int64)
-        self._stops = np.cumsum([group.size for group in groups], dtype=np.int64)
+        self._index, self._stops = stacked(groups)
 
     def mean(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Mean of each patch."""
@@ -49,7 +57,23 @@ class PixelGroups:
 
     def quantile(self, values: NDArray[Any], q: float) -> NDArray[np.float64]:
         """Order statistic of each patch: a value that one of its pixels has, the lower of two in doubt."""
-        return group_quantiles(values, self._index, self._stops, q)
+        return self.quantiles(values, q)[0]
+
+    def quantiles(self, values: NDArray[Any], *q: float) -> NDArray[np.float64]:
+        """Several order statistics of each patch: float64 (q, groups)."""
+        return group_quantiles(values, self._index, self._stops, np.array(q, np.float64), np.nan)
+
+    def day_quantiles(self, dates: Dates, *q: float, never: bool = False) -> NDArray[np.float64]:
+        """Order statistics of each patch's dates, in days since 1970: float64 (q, groups).
+
+        NaT is left out, or with `never` stands for a day infinitely long ago.
+        """
+        # As whole numbers: copies of five million dates cost more than the rest.
+        days = dates.astype("datetime64[D]", copy=False).view(np.int64)
+        unknown = np.nan if never else float(_NAT)
+        found = group_quantiles(days, self._index, self._stops, np.array(q, np.float64), unknown)
+        found[found == float(_NAT)] = -np.inf
+        return found
 
 
 def days_of(dates: Dates) -> NDArray[np.float64]:
@@ -67,7 +91,9 @@ def dates_of(days: NDArray[np.float64]) -> Dates:
     return dates
 
 
-def date_patches(patches: Sequence[Patch], pixels: ChangedPixels) -> tuple[Dates, Dates]:
+def date_patches(
+    patches: Sequence[Patch], pixels: ChangedPixels, groups: PixelGroups | None = None
+) -> tuple[Dates, Dates]:
     """Date the loss of each patch by the interval that holds it.
 
     Both ends are the lower median over the patch's pixels. A median, because a few pixels under an unseen
@@ -83,18 +109,19 @@ def date_patches(patches: Sequence[Patch], pixels: ChangedPixels) -> tuple[Dates
         n patches of one tile.
     pixels
         The table that they index.
+    groups
+        The patches' pixels, where they are grouped already.
 
     Returns
     -------
     last_intact, first_low
         datetime64[D] (n,) each; NaT where unknown. `last_intact` < `first_low` wherever both are known.
     """
-    groups = PixelGroups([patch.pixels for patch in patches])
-    intact = days_of(pixels.last_intact)
-    first_low = groups.quantile(days_of(pixels.first_low), 0.5)
-    last_intact = groups.quantile(np.where(np.isnan(intact), -np.inf, intact), 0.5)
+    groups = groups or PixelGroups([patch.pixels for patch in patches])
+    (first_low,) = groups.day_quantiles(pixels.first_low, 0.5)
+    (last_intact,) = groups.day_quantiles(pixels.last_intact, 0.5, never=True)
     for i in np.flatnonzero(last_intact >= first_low).tolist():
-        earlier = intact[patches[i].pixels]
+        earlier = days_of(pixels.last_intact[patches[i].pixels])
         earlier = earlier[earlier < first_low[i]]
         last_intact[i] = earlier.max() if earlier.size else np.nan
     return dates_of(last_intact), dates_of(first_low)

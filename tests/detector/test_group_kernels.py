@@ -33,7 +33,7 @@ def test_moments_and_quantiles_are_those_of_the_twin(kind: str, sizes: list[int]
     values = drawn(kind, sum(sizes), rng)
     index, stops = rng.permutation(sum(sizes)), np.cumsum(sizes, dtype=np.int64)
     moments = np.array(group_moments(values, index, stops))
-    middle, upper = (group_quantiles(values, index, stops, q) for q in (0.5, 0.9))
+    middle, upper = group_quantiles(values, index, stops, np.array([0.5, 0.9]), np.nan)
     assert moments.shape == (3, len(sizes))
     for i, places in enumerate(np.split(index, stops)[: len(sizes)]):
         one = values[places].astype(np.float64)
@@ -48,15 +48,16 @@ def test_quantiles_of_ordered_values(order: str) -> None:
     n = 1_001
     rising = np.arange(n, dtype=np.float64)
     values = {"rising": rising, "falling": rising[::-1].copy(), "alike": np.full(n, 3.0), "saw": rising % 7}[order]
-    for q in (0.0, 0.1, 0.5, 0.9, 1.0):
-        (found,) = group_quantiles(values, np.arange(n), np.array([n]), q)
-        assert found == oracle.quantile_of(values, q)
+    wanted = [0.0, 0.1, 0.5, 0.9, 1.0]
+    found = group_quantiles(values, np.arange(n), np.array([n]), np.array(wanted), np.nan)
+    assert found[:, 0].tolist() == [oracle.quantile_of(values, q) for q in wanted]
 
 
 def test_never_is_the_smallest() -> None:
     values = np.array([-np.inf, 5.0, -np.inf])
-    assert group_quantiles(values, np.arange(3), np.array([3]), 0.5)[0] == -np.inf
-    assert group_quantiles(values, np.arange(3), np.array([3]), 1.0)[0] == 5
+    for unknown, expected in ((np.nan, [[-np.inf], [5]]), (-np.inf, [[5], [5]])):
+        found = group_quantiles(values, np.arange(3), np.array([3]), np.array([0.5, 1.0]), unknown)
+        assert found.tolist() == expected
 
 
 MASKS = st.tuples(st.integers(1, 9), st.integers(1, 9)).flatmap(lambda shape: arrays(np.bool_, shape))
