@@ -215,9 +215,7 @@ def with_evidence(features: pd.DataFrame, evidence: Sequence[Evidence]) -> pd.Da
     return features.assign(**{name: np.array(values, np.float64) for name, values in seen.items()})
 
 
-def _spectral(
-    patches: Sequence[Patch], pixels: ChangedPixels, groups: PixelGroups
-) -> dict[str, NDArray[np.float64]]:
+def _spectral(patches: Sequence[Patch], pixels: ChangedPixels, groups: PixelGroups) -> dict[str, NDArray[np.float64]]:
     drop = pixels.ndvi_drop
     drop_mean, drop_std, drop_max = groups.moments(drop)
     before_mean, before_std, _ = groups.moments(pixels.ndvi_before)
@@ -241,9 +239,7 @@ def _spectral(
     }
 
 
-def _temporal(
-    patches: Sequence[Patch], pixels: ChangedPixels, groups: PixelGroups
-) -> dict[str, NDArray[np.float64]]:
+def _temporal(patches: Sequence[Patch], pixels: ChangedPixels, groups: PixelGroups) -> dict[str, NDArray[np.float64]]:
     last_intact, first_low = (days_of(dates) for dates in date_patches(patches, pixels, groups))
     early, late = groups.day_quantiles(pixels.first_low, 0.1, 0.9)
     year = dates_of(first_low).astype("datetime64[Y]")

@@ -433,7 +433,7 @@ def _near(apart: NDArray[np.int32], r: int, c: int, reach_px: int, width: int) -
 
 @njit(cache=True, nogil=True)
 def group_moments(
-    values: NDArray[Any], index: NDArray[np.int64], stops: NDArray[np.int64]
+    values: NDArray[Any], index: NDArray[np.int64], stops: NDArray[np.int64], spread: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Mean, population standard deviation and largest of the known values of each group.
 
@@ -448,11 +448,13 @@ def group_moments(
         int64 (n,). Where the values of the groups are, group by group.
     stops
         int64 (groups,). Where each group ends in `index`.
+    spread
+        Whether deviations are wanted, at the price of the second pass.
 
     Returns
     -------
     means, deviations, largest
-        float64 (groups,); NaN where a group has no known value.
+        float64 (groups,); NaN where a group has no known value, and deviations that are not wanted.
     """
     means, deviations, largest = np.empty(stops.size), np.empty(stops.size), np.empty(stops.size)
     start = 0
@@ -465,12 +467,12 @@ def group_moments(
                 most = max(most, value)
                 count += 1
         mean = total / count if count else np.nan
-        for j in range(start, stops[i]):
+        for j in range(start, stops[i] if spread else start):
             apart = float(values[index[j]]) - mean
             if not np.isnan(apart):
                 squares += apart * apart
         means[i] = mean
-        deviations[i] = np.sqrt(squares / count) if count else np.nan
+        deviations[i] = np.sqrt(squares / count) if count and spread else np.nan
         largest[i] = most if count else np.nan
         start = stops[i]
     return means, deviations, largest
@@ -478,67 +480,64 @@ def group_moments(
 
 @njit(cache=True, nogil=True)
 def group_quantiles(
-    values: NDArray[Any], index: NDArray[np.int64], stops: NDArray[np.int64], q: NDArray[np.float64], unknown: float
+    values: NDArray[Any],
+    index: NDArray[np.int64],
+    stops: NDArray[np.int64],
+    q: NDArray[np.float64],
+    unknown: int,
+    least_if_unknown: bool,
 ) -> NDArray[np.float64]:
-    """Order statistics of the known values of each group: float64 (q, groups), NaN where a group has none.
+    """Order statistics of the known values of each group, found by counting how often each value occurs.
 
-    Of n known values those at the places ``floor(q * (n - 1))``, from the smallest on: each is one of them, the lower of
-    two in doubt. Groups as of `group_moments`; beside NaN, a value of `unknown` is not known.
+    Of n values that at the place ``floor(q * (n - 1))``, from the smallest on: one of them, the lower of two in doubt.
+
+    Parameters
+    ----------
+    values
+        Whole numbers of a narrow range, such as days of some years: a counter is kept for each.
+    index, stops
+        As of `group_moments`.
+    q
+        float64 (k,). Between 0 and 1.
+    unknown
+        The value that stands for an unknown one.
+    least_if_unknown
+        Whether unknown values count as less than all others; otherwise they are left out.
+
+    Returns
+    -------
+    quantiles
+        float64 (k, groups). NaN where a group has no value, -inf where it is an unknown one.
     """
     quantiles = np.full((q.size, stops.size), np.nan)
-    longest, start = 0, 0
-    for stop in stops:
-        longest = max(longest, stop - start)
-        start = stop
-    known = np.empty(longest)
+    lowest, highest = np.iinfo(np.int64).max, np.iinfo(np.int64).min
+    for i in index:
+        if values[i] != unknown:
+            lowest, highest = min(lowest, values[i]), max(highest, values[i])
+    counts = np.zeros(max(0, highest - lowest) + 1 if lowest <= highest else 1, np.int64)
     start = 0
     for i in range(stops.size):
-        count = 0
-        least, most = np.inf, -np.inf
+        least, most, n, n_unknown = highest, lowest, 0, 0
         for j in range(start, stops[i]):
-            value = float(values[index[j]])
-            if not (np.isnan(value) or value == unknown):
-                known[count] = value
+            value = values[index[j]]
+            if value == unknown:
+                n_unknown += 1
+            else:
+                counts[value - lowest] += 1
                 least, most = min(least, value), max(most, value)
-                count += 1
+                n += 1
+        below = n_unknown if least_if_unknown else 0
         for k in range(q.size):
-            if count:
-                nth = int(np.floor(q[k] * (count - 1)))
-                quantiles[k, i] = least if least == most else _nth(known, count, nth)
+            if n + below:
+                place, value = int(np.floor(q[k] * (n + below - 1))) - below, least
+                while place >= 0 and place >= counts[value - lowest]:
+                    place -= counts[value - lowest]
+                    value += 1
+                quantiles[k, i] = float(value) if place >= 0 else -np.inf
+        if n:
+            counts[least - lowest : most - lowest + 1] = 0
         start = stops[i]
     return quantiles
-
-
-@njit(cache=True, nogil=True)
-def _nth(values: NDArray[np.float64], count: int, nth: int) -> float:
-    """Value at a place of the first `count` values, were they sorted; they are moved about.
-
-    Selection with a partition in three (E. W. Dijkstra, A Discipline of Programming, 1976, chapter 14): dates of pixels
-    are few different ones, which sorting does not profit from.
-    """
-    first, last = 0, count - 1
-    while True:
-        pivot = values[(first + last) // 2]
-        below, at, above = first, first, last
-        while at <= above:
-            value = values[at]
-            if value < pivot:
-                values[at] = values[below]
-                values[below] = value
-                below += 1
-                at += 1
-            elif value > pivot:
-                values[at] = values[above]
-                values[above] = value
-                above -= 1
-            else:
-                at += 1
-        if nth < below:
-            last = below - 1
-        elif nth > above:
-            first = above + 1
-        else:
-            return pivot
 
 
 @njit(cache=True, nogil=True)

@@ -12,7 +12,7 @@ from detector.kernels import group_moments, group_quantiles
 from detector.patches import Patch
 from tiles.change import ChangedPixels
 
-_NAT = np.iinfo(np.int64).min
+_NAT = int(np.iinfo(np.int64).min)
 """NaT as a whole number."""
 
 #: Whole days since 1970 as numpy dates.
@@ -41,7 +41,8 @@ class PixelGroups:
 
     def mean(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Mean of each patch."""
-        return self.moments(values)[0]
+        means: NDArray[np.float64] = group_moments(values, self._index, self._stops, False)[0]
+        return means
 
     def std(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Population standard deviation of each patch (zero for one pixel)."""
@@ -53,26 +54,20 @@ class PixelGroups:
 
     def moments(self, values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Mean, standard deviation and largest value of each patch, in one go."""
-        return group_moments(values, self._index, self._stops)
+        return group_moments(values, self._index, self._stops, True)
 
-    def quantile(self, values: NDArray[Any], q: float) -> NDArray[np.float64]:
-        """Order statistic of each patch: a value that one of its pixels has, the lower of two in doubt."""
-        return self.quantiles(values, q)[0]
-
-    def quantiles(self, values: NDArray[Any], *q: float) -> NDArray[np.float64]:
-        """Several order statistics of each patch: float64 (q, groups)."""
-        return group_quantiles(values, self._index, self._stops, np.array(q, np.float64), np.nan)
+    def quantile(self, counts: NDArray[np.int16], q: float) -> NDArray[np.float64]:
+        """Order statistic of each patch's counts: one that a pixel has, the lower of two in doubt."""
+        found: NDArray[np.float64] = group_quantiles(counts, self._index, self._stops, np.array([q]), _NAT, False)
+        return found[0]
 
     def day_quantiles(self, dates: Dates, *q: float, never: bool = False) -> NDArray[np.float64]:
         """Order statistics of each patch's dates, in days since 1970: float64 (q, groups).
 
         NaT is left out, or with `never` stands for a day infinitely long ago.
         """
-        # As whole numbers: copies of five million dates cost more than the rest.
         days = dates.astype("datetime64[D]", copy=False).view(np.int64)
-        unknown = np.nan if never else float(_NAT)
-        found = group_quantiles(days, self._index, self._stops, np.array(q, np.float64), unknown)
-        found[found == float(_NAT)] = -np.inf
+        found: NDArray[np.float64] = group_quantiles(days, self._index, self._stops, np.array(q), _NAT, never)
         return found
 
 

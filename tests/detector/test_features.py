@@ -236,12 +236,9 @@ def test_group_statistics_are_those_of_each_group(groups: list[list[float]]) -> 
             by_patch.mean(values)[i],
             by_patch.std(values)[i],
             by_patch.max(values)[i],
-            by_patch.quantile(values, 0.5)[i],
-            by_patch.quantile(values, 0.9)[i],
         ]
         if known.size:
-            lower = [np.quantile(known, q, method="lower") for q in (0.5, 0.9)]
-            np.testing.assert_allclose(found, [known.mean(), known.std(), known.max(), *lower], atol=1e-12)
+            np.testing.assert_allclose(found, [known.mean(), known.std(), known.max()], atol=1e-12)
         else:
             assert np.isnan(found).all()
 

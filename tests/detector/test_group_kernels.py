@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -14,8 +13,10 @@ from numpy.typing import NDArray
 from detector.kernels import group_moments, group_quantiles, mask_moments
 from tests.oracles import groups as oracle
 
-#: NDVI on both signs, with unknown pixels; numbers of dates; days since 1970 with many alike; a mere flag.
+#: NDVI on both signs or days, with unknown pixels; numbers of dates; mere flags.
 KINDS = ["float32", "float64", "int16", "uint8"]
+UNKNOWN = int(np.iinfo(np.int64).min)
+WANTED = [0.0, 0.1, 0.5, 0.9, 1.0]
 
 
 def drawn(kind: str, size: int, rng: np.random.Generator) -> NDArray[Any]:
@@ -26,38 +27,40 @@ def drawn(kind: str, size: int, rng: np.random.Generator) -> NDArray[Any]:
     return values.astype(kind)
 
 
+GROUPS = st.lists(st.integers(0, 40), max_size=6)
+SEEDS = st.integers(0, 2**32 - 1)
+
+
 @settings(deadline=None, max_examples=60)
-@given(st.sampled_from(KINDS), st.lists(st.integers(0, 40), max_size=6), st.integers(0, 2**32 - 1))
-def test_moments_and_quantiles_are_those_of_the_twin(kind: str, sizes: list[int], seed: int) -> None:
+@given(st.sampled_from(KINDS), GROUPS, SEEDS)
+def test_moments_are_those_of_the_twin(kind: str, sizes: list[int], seed: int) -> None:
     rng = np.random.default_rng(seed)
     values = drawn(kind, sum(sizes), rng)
     index, stops = rng.permutation(sum(sizes)), np.cumsum(sizes, dtype=np.int64)
-    moments = np.array(group_moments(values, index, stops))
-    middle, upper = group_quantiles(values, index, stops, np.array([0.5, 0.9]), np.nan)
+    moments = np.array(group_moments(values, index, stops, True))
+    means, deviations, _ = group_moments(values, index, stops, False)
+    np.testing.assert_array_equal(means, moments[0])
+    assert np.isnan(deviations).all()
     assert moments.shape == (3, len(sizes))
     for i, places in enumerate(np.split(index, stops)[: len(sizes)]):
+        np.testing.assert_array_equal(moments[:, i], oracle.moments_of(values[places].astype(np.float64)))
+
+
+@settings(deadline=None, max_examples=100)
+@given(GROUPS, st.sampled_from([1, 3, 400]), st.sampled_from([0.0, 0.3, 1.0]), st.booleans(), SEEDS)
+def test_quantiles_are_those_of_the_twin(
+    sizes: list[int], span: int, unknown_share: float, least_if_unknown: bool, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.integers(-3, -3 + span, sum(sizes))
+    values[rng.random(values.size) < unknown_share] = UNKNOWN
+    index, stops = rng.permutation(values.size), np.cumsum(sizes, dtype=np.int64)
+    found = group_quantiles(values, index, stops, np.array(WANTED), UNKNOWN, least_if_unknown)
+    assert found.shape == (len(WANTED), len(sizes))
+    for i, places in enumerate(np.split(index, stops)[: len(sizes)]):
         one = values[places].astype(np.float64)
-        np.testing.assert_array_equal(moments[:, i], oracle.moments_of(one))
-        np.testing.assert_array_equal(
-            [middle[i], upper[i]], [oracle.quantile_of(one, 0.5), oracle.quantile_of(one, 0.9)]
-        )
-
-
-@pytest.mark.parametrize("order", ["rising", "falling", "alike", "saw"])
-def test_quantiles_of_ordered_values(order: str) -> None:
-    n = 1_001
-    rising = np.arange(n, dtype=np.float64)
-    values = {"rising": rising, "falling": rising[::-1].copy(), "alike": np.full(n, 3.0), "saw": rising % 7}[order]
-    wanted = [0.0, 0.1, 0.5, 0.9, 1.0]
-    found = group_quantiles(values, np.arange(n), np.array([n]), np.array(wanted), np.nan)
-    assert found[:, 0].tolist() == [oracle.quantile_of(values, q) for q in wanted]
-
-
-def test_never_is_the_smallest() -> None:
-    values = np.array([-np.inf, 5.0, -np.inf])
-    for unknown, expected in ((np.nan, [[-np.inf], [5]]), (-np.inf, [[5], [5]])):
-        found = group_quantiles(values, np.arange(3), np.array([3]), np.array([0.5, 1.0]), unknown)
-        assert found.tolist() == expected
+        one[one == UNKNOWN] = -np.inf if least_if_unknown else np.nan
+        np.testing.assert_array_equal(found[:, i], [oracle.quantile_of(one, q) for q in WANTED])
 
 
 MASKS = st.tuples(st.integers(1, 9), st.integers(1, 9)).flatmap(lambda shape: arrays(np.bool_, shape))
