@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,8 @@ STRAIGHT_M = 60.0
 """Length from which a piece of outline counts as straight: six pixels, what the steps of a slanted or a curved edge do
 not reach after the outline was simplified."""
 
+_MONTH_DAYS = 365.25 / 12
+
 #: The feature table's columns, in order. "Pixels" are the patch's changed pixels, not the holes filled in.
 FEATURES: tuple[Feature, ...] = (
     Feature("ndvi_drop_mean", "1", (0, 2), "Mean NDVI lost over the pixels", _CHANGE),
@@ -117,6 +120,13 @@ FEATURES: tuple[Feature, ...] = (
     Feature("ndvi_after_std", "1", (0, 1), "Population standard deviation of the NDVI since the loss", _CHANGE),
     Feature("bare_share", "1", (0, 1), f"Share of the pixels whose NDVI since the loss is below {BARE_NDVI}", _CHANGE),
     Feature("low_share", "1", (0, 1), "Low among the clear observations since the loss: 1 without recovery", _CHANGE),
+    Feature(
+        "clear_dates_a_month",
+        "observations/month",
+        (0, None),
+        "Clear observations since the loss, over the months from the first low date to the scan's last day",
+        _CHANGE,
+    ),
     Feature("first_low_sin", "1", (-1, 1), "Sine of the first low date's angle in the year, 0 on 1 January", _CHANGE),
     Feature("first_low_cos", "1", (-1, 1), "Cosine of that angle, 1 on 1 January", _CHANGE),
     Feature("n_clear_before_std", "observations", (0, None), "Spread over the pixels: standard deviation", _CHANGE),
@@ -173,7 +183,11 @@ RING_FEATURES = tuple(feature.name for feature in FEATURES if feature.source == 
 
 
 def patch_features(
-    patches: Sequence[Patch], pixels: ChangedPixels, grid: Grid, state: Path | None = None
+    patches: Sequence[Patch],
+    pixels: ChangedPixels,
+    grid: Grid,
+    state: Path | None = None,
+    last_day: dt.date | None = None,
 ) -> pd.DataFrame:
     """Measure the patches of one tile.
 
@@ -187,6 +201,8 @@ def patch_features(
         The tile's grid.
     state
         The tile's state map; without it what lies around the patches is unknown.
+    last_day
+        Of the scanned month; without it how often the ground was seen since the loss is unknown.
 
     Returns
     -------
@@ -194,7 +210,7 @@ def patch_features(
         One row a patch, in their order; the columns of `FEATURES`, float64, NaN where unknown.
     """
     groups = PixelGroups([patch.pixels for patch in patches])
-    columns = _spectral(patches, pixels, groups) | _temporal(patches, pixels, groups) | _shape(patches, grid)
+    columns = _spectral(patches, pixels, groups) | _temporal(patches, pixels, groups, last_day) | _shape(patches, grid)
     columns |= dict.fromkeys(RING_FEATURES + INFRARED_FEATURES, np.full(len(patches), np.nan))
     if state is not None:
         columns |= _around(look_around(patches, grid, state))
@@ -239,7 +255,9 @@ def _spectral(patches: Sequence[Patch], pixels: ChangedPixels, groups: PixelGrou
     }
 
 
-def _temporal(patches: Sequence[Patch], pixels: ChangedPixels, groups: PixelGroups) -> dict[str, NDArray[np.float64]]:
+def _temporal(
+    patches: Sequence[Patch], pixels: ChangedPixels, groups: PixelGroups, last_day: dt.date | None
+) -> dict[str, NDArray[np.float64]]:
     last_intact, first_low = (days_of(dates) for dates in date_patches(patches, pixels, groups))
     early, late = groups.day_quantiles(pixels.first_low, 0.1, 0.9)
     year = dates_of(first_low).astype("datetime64[Y]")
@@ -249,10 +267,14 @@ def _temporal(patches: Sequence[Patch], pixels: ChangedPixels, groups: PixelGrou
     low_share = np.full(n_after.size, np.nan)
     np.divide(pixels.n_low, n_after, out=low_share, where=n_after > 0)
     before_mean, before_std, _ = groups.moments(pixels.n_clear_before)
+    after_mean = groups.mean(n_after)
+    end = np.datetime64(last_day or "NaT", "D")
+    months = (days_of(np.full(len(patches), end)) - first_low + 1) / _MONTH_DAYS
     return {
         "n_low_mean": groups.mean(pixels.n_low),
         "n_clear_before": before_mean,
-        "n_clear_after": groups.mean(n_after),
+        "n_clear_after": after_mean,
+        "clear_dates_a_month": after_mean / months,
         "n_clear_before_std": before_std,
         "low_share": groups.mean(low_share),
         "first_low_sin": np.sin(angle),

@@ -41,8 +41,7 @@ class PixelGroups:
 
     def mean(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Mean of each patch."""
-        means: NDArray[np.float64] = group_moments(values, self._index, self._stops, False)[0]
-        return means
+        return np.asarray(group_moments(values, self._index, self._stops, False)[0])
 
     def std(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Population standard deviation of each patch (zero for one pixel)."""
@@ -58,8 +57,8 @@ class PixelGroups:
 
     def quantile(self, counts: NDArray[np.int16], q: float) -> NDArray[np.float64]:
         """Order statistic of each patch's counts: one that a pixel has, the lower of two in doubt."""
-        found: NDArray[np.float64] = group_quantiles(counts, self._index, self._stops, np.array([q]), _NAT, False)
-        return found[0]
+        found = group_quantiles(counts, self._index, self._stops, np.array([q]), _NAT, False)
+        return np.asarray(found[0])
 
     def day_quantiles(self, dates: Dates, *q: float, never: bool = False) -> NDArray[np.float64]:
         """Order statistics of each patch's dates, in days since 1970: float64 (q, groups).
