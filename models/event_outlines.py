@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -21,6 +22,18 @@ _POINTS: Final = 240
 """Points of an outline whose edge strays."""
 
 
+QUANTILES: Final = (0.1, 0.25, 0.5, 0.75, 0.9)
+MEASURED: Final[Mapping[str, tuple[float, ...]]] = {
+    "rectangularity": (0.45, 0.48, 0.59, 0.67, 0.70),
+    "compactness": (0.11, 0.14, 0.22, 0.41, 0.55),
+    "elongation": (0.24, 0.37, 0.43, 0.55, 0.64),
+    "solidity": (0.59, 0.66, 0.75, 0.84, 0.85),
+}
+"""Quantiles of the shapes of 19 clear-cuts of 0.6 to 14.4 ha, on pixels of 10 m: parts of half a hectare or more of
+``shared/data/labels/brigade_sample_clear_cuts_2024.geojson`` (SUFOSAT, France, March to August 2024; detected from
+radar images, not checked on the ground). ``python -m scripts.outline_shapes`` measures them."""
+
+
 class Outline(StrEnum):
     """Kinds of outlines."""
 
@@ -37,10 +50,8 @@ class Outline(StrEnum):
 class FellingParams:
     """How far a felling's outline is from a parcel's.
 
-    Fitted to the 19 outlines of half a hectare or more of
-    ``shared/data/labels/brigade_sample_clear_cuts_2024.geojson``, on pixels of 10 m (``python -m
-    scripts.outline_shapes``). These were detected from radar images and not checked on the ground: part of their
-    unevenness may be the detection's, as part of that of our own patches is.
+    Fitted by hand to `MEASURED`, in some ten steps. Part of the real outlines' unevenness may be that of their
+    detection, as part of that of our own patches is.
 
     Parameters
     ----------

@@ -24,12 +24,13 @@ from detector.features import patch_features
 from detector.params import PatchParams
 from detector.patches import find_patches
 from models.causes import Cause
+from models.event_outlines import QUANTILES
 from models.events import EventParams, draw_shape
 from tiles.change import ChangedPixels, PixelState
 from tiles.grid import Grid
 
 _SHAPE = ["rectangularity", "compactness", "elongation", "solidity", "straight_share"]
-_QUANTILES = [0.1, 0.25, 0.5, 0.75, 0.9]
+_QUANTILES = list(QUANTILES)
 _SMALLEST_HA = 0.5
 _GRID = Grid(CRS.from_epsg(32631), Affine(10, 0, 499_980, 0, -10, 5_000_000), (10_980, 10_980))
 
