@@ -235,8 +235,8 @@ def build_alerts(
     confirmed_share = (params or PatchParams()).confirmed_share
     last_intact, first_low = date_patches(patches, pixels)
     groups = PixelGroups([patch.pixels for patch in patches])
-    n_before = groups.quantile(pixels.n_clear_before.astype(np.float64), 0.5)
-    n_after = groups.quantile(pixels.n_clear_after.astype(np.float64), 0.5)
+    n_before = groups.quantile(pixels.n_clear_before, 0.5)
+    n_after = groups.quantile(pixels.n_clear_after, 0.5)
     outlines = np.empty(len(patches), object)
     outlines[:] = [patch.outline for patch in patches]
     geometries = publishable(to_wgs84(outlines, grid.crs))

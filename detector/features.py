@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import shapely
 from numpy.typing import NDArray
 
 from detector.cause.evidence import Evidence
+from detector.kernels import mask_moments
 from detector.outlines import measure, to_wgs84
 from detector.patches import Patch
 from detector.pixel_groups import PixelGroups, date_patches, dates_of, days_of
@@ -58,6 +60,8 @@ since slash and first grasses cover a felled plot within weeks."""
 STRAIGHT_M = 60.0
 """Length from which a piece of outline counts as straight: six pixels, what the steps of a slanted or a curved edge do
 not reach after the outline was simplified."""
+
+_MONTH_DAYS = 365.25 / 12
 
 #: The feature table's columns, in order. "Pixels" are the patch's changed pixels, not the holes filled in.
 FEATURES: tuple[Feature, ...] = (
@@ -116,6 +120,13 @@ FEATURES: tuple[Feature, ...] = (
     Feature("ndvi_after_std", "1", (0, 1), "Population standard deviation of the NDVI since the loss", _CHANGE),
     Feature("bare_share", "1", (0, 1), f"Share of the pixels whose NDVI since the loss is below {BARE_NDVI}", _CHANGE),
     Feature("low_share", "1", (0, 1), "Low among the clear observations since the loss: 1 without recovery", _CHANGE),
+    Feature(
+        "clear_dates_a_month",
+        "observations/month",
+        (0, None),
+        "Clear observations since the loss, over the months from the first low date to the scan's last day",
+        _CHANGE,
+    ),
     Feature("first_low_sin", "1", (-1, 1), "Sine of the first low date's angle in the year, 0 on 1 January", _CHANGE),
     Feature("first_low_cos", "1", (-1, 1), "Cosine of that angle, 1 on 1 January", _CHANGE),
     Feature("n_clear_before_std", "observations", (0, None), "Spread over the pixels: standard deviation", _CHANGE),
@@ -172,7 +183,11 @@ RING_FEATURES = tuple(feature.name for feature in FEATURES if feature.source == 
 
 
 def patch_features(
-    patches: Sequence[Patch], pixels: ChangedPixels, grid: Grid, state: Path | None = None
+    patches: Sequence[Patch],
+    pixels: ChangedPixels,
+    grid: Grid,
+    state: Path | None = None,
+    last_day: dt.date | None = None,
 ) -> pd.DataFrame:
     """Measure the patches of one tile.
 
@@ -186,13 +201,16 @@ def patch_features(
         The tile's grid.
     state
         The tile's state map; without it what lies around the patches is unknown.
+    last_day
+        Of the scanned month; without it how often the ground was seen since the loss is unknown.
 
     Returns
     -------
     features
         One row a patch, in their order; the columns of `FEATURES`, float64, NaN where unknown.
     """
-    columns = _spectral(patches, pixels) | _temporal(patches, pixels) | _shape(patches, grid)
+    groups = PixelGroups([patch.pixels for patch in patches])
+    columns = _spectral(patches, pixels, groups) | _temporal(patches, pixels, groups, last_day) | _shape(patches, grid)
     columns |= dict.fromkeys(RING_FEATURES + INFRARED_FEATURES, np.full(len(patches), np.nan))
     if state is not None:
         columns |= _around(look_around(patches, grid, state))
@@ -213,47 +231,56 @@ def with_evidence(features: pd.DataFrame, evidence: Sequence[Evidence]) -> pd.Da
     return features.assign(**{name: np.array(values, np.float64) for name, values in seen.items()})
 
 
-def _spectral(patches: Sequence[Patch], pixels: ChangedPixels) -> dict[str, NDArray[np.float64]]:
-    groups = PixelGroups([patch.pixels for patch in patches])
-    drop = pixels.ndvi_drop.astype(np.float64)
+def _spectral(patches: Sequence[Patch], pixels: ChangedPixels, groups: PixelGroups) -> dict[str, NDArray[np.float64]]:
+    drop = pixels.ndvi_drop
+    drop_mean, drop_std, drop_max = groups.moments(drop)
+    before_mean, before_std, _ = groups.moments(pixels.ndvi_before)
+    after_mean, after_std, _ = groups.moments(pixels.ndvi_after)
     edge = edges_of(patches, pixels)
+    unknown = np.float32(np.nan)
     n_seeds = np.array([patch.n_seeds for patch in patches], np.float64)
     n_pixels = np.array([patch.pixels.size for patch in patches], np.float64)
     return {
-        "ndvi_drop_mean": groups.mean(drop),
-        "ndvi_drop_max": groups.max(drop),
-        "ndvi_drop_std": groups.std(drop),
-        "ndvi_before_mean": groups.mean(pixels.ndvi_before.astype(np.float64)),
-        "ndvi_after_mean": groups.mean(pixels.ndvi_after.astype(np.float64)),
-        "ndvi_before_std": groups.std(pixels.ndvi_before.astype(np.float64)),
-        "ndvi_after_std": groups.std(pixels.ndvi_after.astype(np.float64)),
+        "ndvi_drop_mean": drop_mean,
+        "ndvi_drop_max": drop_max,
+        "ndvi_drop_std": drop_std,
+        "ndvi_before_mean": before_mean,
+        "ndvi_after_mean": after_mean,
+        "ndvi_before_std": before_std,
+        "ndvi_after_std": after_std,
         "bare_share": groups.mean(_below(pixels.ndvi_after, BARE_NDVI)),
-        "edge_core_drop": groups.mean(np.where(edge, drop, np.nan)) - groups.mean(np.where(edge, np.nan, drop)),
+        "edge_core_drop": groups.mean(np.where(edge, drop, unknown)) - groups.mean(np.where(edge, unknown, drop)),
         "seed_share": n_seeds / n_pixels,
-        "confirmed_share": groups.mean((pixels.state == PixelState.CONFIRMED).astype(np.float64)),
+        "confirmed_share": groups.mean((pixels.state == PixelState.CONFIRMED).view(np.uint8)),
     }
 
 
-def _temporal(patches: Sequence[Patch], pixels: ChangedPixels) -> dict[str, NDArray[np.float64]]:
-    groups = PixelGroups([patch.pixels for patch in patches])
-    last_intact, first_low = (days_of(dates) for dates in date_patches(patches, pixels))
-    lows = days_of(pixels.first_low)
+def _temporal(
+    patches: Sequence[Patch], pixels: ChangedPixels, groups: PixelGroups, last_day: dt.date | None
+) -> dict[str, NDArray[np.float64]]:
+    last_intact, first_low = (days_of(dates) for dates in date_patches(patches, pixels, groups))
+    early, late = groups.day_quantiles(pixels.first_low, 0.1, 0.9)
     year = dates_of(first_low).astype("datetime64[Y]")
     new_year, next_year = (days_of(one.astype("datetime64[D]")) for one in (year, year + 1))
     angle = 2 * np.pi * (first_low - new_year) / (next_year - new_year)
-    n_after = pixels.n_clear_after.astype(np.float64)
+    n_after = pixels.n_clear_after
     low_share = np.full(n_after.size, np.nan)
     np.divide(pixels.n_low, n_after, out=low_share, where=n_after > 0)
+    before_mean, before_std, _ = groups.moments(pixels.n_clear_before)
+    after_mean = groups.mean(n_after)
+    end = np.datetime64(last_day or "NaT", "D")
+    months = (days_of(np.full(len(patches), end)) - first_low + 1) / _MONTH_DAYS
     return {
-        "n_low_mean": groups.mean(pixels.n_low.astype(np.float64)),
-        "n_clear_before": groups.mean(pixels.n_clear_before.astype(np.float64)),
-        "n_clear_after": groups.mean(n_after),
-        "n_clear_before_std": groups.std(pixels.n_clear_before.astype(np.float64)),
+        "n_low_mean": groups.mean(pixels.n_low),
+        "n_clear_before": before_mean,
+        "n_clear_after": after_mean,
+        "clear_dates_a_month": after_mean / months,
+        "n_clear_before_std": before_std,
         "low_share": groups.mean(low_share),
         "first_low_sin": np.sin(angle),
         "first_low_cos": np.cos(angle),
         "dating_interval_days": first_low - last_intact,
-        "first_low_spread_days": groups.quantile(lows, 0.9) - groups.quantile(lows, 0.1),
+        "first_low_spread_days": late - early,
         "first_low_doy": first_low - new_year + 1,
     }
 
@@ -276,7 +303,7 @@ def _shape(patches: Sequence[Patch], grid: Grid) -> dict[str, NDArray[np.float64
     outline = np.empty(len(patches), object)
     outline[:] = [patch.outline for patch in patches]
     outline_ha, perimeter_m = measure(to_wgs84(outline, grid.crs))
-    area = shapely.area(outline)
+    area, hull = shapely.area(outline), shapely.convex_hull(outline)
     n_pixels = np.array([patch.pixels.size for patch in patches], np.float64)
     ground_px = np.array([np.count_nonzero(patch.mask) for patch in patches], np.float64)
     return {
@@ -287,8 +314,8 @@ def _shape(patches: Sequence[Patch], grid: Grid) -> dict[str, NDArray[np.float64
         "elongation": _elongation(patches),
         # Convex hull and smallest rectangle of a vector outline: exact, and a hundred times faster than of a
         # mask.
-        "rectangularity": area / shapely.area(shapely.oriented_envelope(outline)),
-        "solidity": area / shapely.area(shapely.convex_hull(outline)),
+        "rectangularity": area / shapely.area(shapely.oriented_envelope(hull)),
+        "solidity": area / shapely.area(hull),
         "n_holes": np.array([patch.n_holes for patch in patches], np.float64),
         "filled_share": 1 - n_pixels / ground_px,
     }
@@ -296,25 +323,19 @@ def _shape(patches: Sequence[Patch], grid: Grid) -> dict[str, NDArray[np.float64
 
 def _elongation(patches: Sequence[Patch]) -> NDArray[np.float64]:
     """1 - minor/major axis, from the second moments of the masks."""
-    packed, n = PatchMasks.of(patches), len(patches)
-    pixel = np.flatnonzero(packed.masks)
-    owner = np.searchsorted(packed.starts, pixel, side="right") - 1
-    row, col = np.divmod(pixel - packed.starts[owner], packed.boxes[owner, 3])
-    count = np.bincount(owner, minlength=n)
-
-    def mean(values: NDArray[np.int64]) -> NDArray[np.float64]:
-        return np.asarray(np.bincount(owner, values, minlength=n) / count)
-
+    packed = PatchMasks.of(patches)
+    count, sums = mask_moments(packed.masks, packed.starts, packed.boxes)
+    row, col, row_row, col_col, row_col = (sums / count[:, np.newaxis]).T
     # A pixel is a unit square, not a point: each axis carries its own variance of 1/12.
-    rows, cols = (mean(one**2) - mean(one) ** 2 + 1 / 12 for one in (row, col))
-    both = mean(row * col) - mean(row) * mean(col)
+    rows, cols = row_row - row**2 + 1 / 12, col_col - col**2 + 1 / 12
+    both = row_col - row * col
     middle, half = (rows + cols) / 2, np.hypot((rows - cols) / 2, both)
     return np.asarray(1 - np.sqrt((middle - half) / (middle + half)))
 
 
-def _below(values: NDArray[np.float32], threshold: float) -> NDArray[np.float64]:
+def _below(values: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
     """1 below the threshold, 0 from it on, NaN where unknown."""
-    return np.where(np.isnan(values), np.nan, (values < threshold).astype(np.float64))
+    return np.where(np.isnan(values), np.float32(np.nan), (values < threshold).astype(np.float32))
 
 
 def straight_share(outline: NDArray[np.object_], at_least_m: float = STRAIGHT_M) -> NDArray[np.float64]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -282,9 +284,10 @@ def label_pairs(n: int, one: NDArray[np.int64], other: NDArray[np.int64]) -> NDA
 
 @njit(cache=True, nogil=True)
 def edge_pixels(
-    row: NDArray[np.int64],
-    col: NDArray[np.int64],
-    patch: NDArray[np.int64],
+    row: NDArray[np.int32],
+    col: NDArray[np.int32],
+    index: NDArray[np.int64],
+    stops: NDArray[np.int64],
     masks: NDArray[np.bool_],
     starts: NDArray[np.int64],
     boxes: NDArray[np.int64],
@@ -293,8 +296,10 @@ def edge_pixels(
 
     Parameters
     ----------
-    row, col, patch
-        int64 (n,). Pixels on the grid, each inside the mask of its patch.
+    row, col
+        int32 (n,). Pixels on the grid, those of a patch inside its mask.
+    index, stops
+        Which of them are of each patch, as of `group_moments`.
     masks
         bool (m,). The masks of the patches' bounding boxes, row-major, one after the other.
     starts
@@ -305,21 +310,24 @@ def edge_pixels(
     Returns
     -------
     edge
-        bool (n,).
+        bool (n,). False for pixels of no patch.
     """
-    edge = np.empty(row.size, np.bool_)
-    for i in range(row.size):
-        top, left, height, width = boxes[patch[i]]
-        r = row[i] - top
-        c = col[i] - left
-        at = starts[patch[i]] + r * width + c
-        edge[i] = (
-            r == 0
-            or c == 0
-            or r == height - 1
-            or c == width - 1
-            or not (masks[at - 1] and masks[at + 1] and masks[at - width] and masks[at + width])
-        )
+    edge = np.zeros(row.size, np.bool_)
+    start = 0
+    for i in range(stops.size):
+        top, left, height, width = boxes[i]
+        for j in range(start, stops[i]):
+            r = row[index[j]] - top
+            c = col[index[j]] - left
+            at = starts[i] + r * width + c
+            edge[index[j]] = (
+                r == 0
+                or c == 0
+                or r == height - 1
+                or c == width - 1
+                or not (masks[at - 1] and masks[at + 1] and masks[at - width] and masks[at + width])
+            )
+        start = stops[i]
     return edge
 
 
@@ -424,52 +432,148 @@ def _near(apart: NDArray[np.int32], r: int, c: int, reach_px: int, width: int) -
 
 
 @njit(cache=True, nogil=True)
-def group_means(values: NDArray[np.float64], index: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Mean of the known values of each group: float64 (groups,), NaN where a group has none.
+def group_moments(
+    values: NDArray[Any], index: NDArray[np.int64], stops: NDArray[np.int64], spread: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Mean, population standard deviation and largest of the known values of each group.
 
-    Group i has the values at ``index[stops[i - 1] : stops[i]]``; they are added in this order.
+    Group i has the values at ``index[stops[i - 1] : stops[i]]``; they are added in this order, in double precision. The
+    deviation is that of a second pass: sums of squares alone would lose the digits of dates.
+
+    Parameters
+    ----------
+    values
+        Of any real type; NaN is unknown.
+    index
+        int64 (n,). Where the values of the groups are, group by group.
+    stops
+        int64 (groups,). Where each group ends in `index`.
+    spread
+        Whether deviations are wanted, at the price of the second pass.
+
+    Returns
+    -------
+    means, deviations, largest
+        float64 (groups,); NaN where a group has no known value, and deviations that are not wanted.
     """
-    means = np.empty(stops.size)
+    means, deviations, largest = np.empty(stops.size), np.empty(stops.size), np.empty(stops.size)
     start = 0
     for i in range(stops.size):
-        total, count = 0.0, 0
+        total, squares, most, count = 0.0, 0.0, -np.inf, 0
         for j in range(start, stops[i]):
-            value = values[index[j]]
+            value = float(values[index[j]])
             if not np.isnan(value):
                 total += value
+                most = max(most, value)
                 count += 1
-        means[i] = total / count if count else np.nan
+        mean = total / count if count else np.nan
+        for j in range(start, stops[i] if spread else start):
+            apart = float(values[index[j]]) - mean
+            if not np.isnan(apart):
+                squares += apart * apart
+        means[i] = mean
+        deviations[i] = np.sqrt(squares / count) if count and spread else np.nan
+        largest[i] = most if count else np.nan
         start = stops[i]
-    return means
+    return means, deviations, largest
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def group_quantiles(
-    values: NDArray[np.float64], index: NDArray[np.int64], stops: NDArray[np.int64], q: float
+    values: NDArray[Any],
+    index: NDArray[np.int64],
+    stops: NDArray[np.int64],
+    q: NDArray[np.float64],
+    unknown: int,
+    least_if_unknown: bool,
 ) -> NDArray[np.float64]:
-    """Order statistic of the known values of each group: float64 (groups,), NaN where a group has none.
+    """Order statistics of the known values of each group, found by counting how often each value occurs.
 
-    Of n known values that at the place ``floor(q * (n - 1))``, from the smallest on: one of them, the lower of two in
-    doubt. Groups as of `group_means`.
+    Of n values that at the place ``floor(q * (n - 1))``, from the smallest on: one of them, the lower of two in doubt.
+
+    Parameters
+    ----------
+    values
+        Whole numbers of a narrow range, such as days of some years: a counter is kept for each.
+    index, stops
+        As of `group_moments`.
+    q
+        float64 (k,). Between 0 and 1.
+    unknown
+        The value that stands for an unknown one.
+    least_if_unknown
+        Whether unknown values count as less than all others; otherwise they are left out.
+
+    Returns
+    -------
+    quantiles
+        float64 (k, groups). NaN where a group has no value, -inf where it is an unknown one.
     """
-    quantiles = np.empty(stops.size)
-    longest, start = 0, 0
-    for stop in stops:
-        longest = max(longest, stop - start)
-        start = stop
-    known = np.empty(longest)
+    quantiles = np.full((q.size, stops.size), np.nan)
+    lowest, highest = np.iinfo(np.int64).max, np.iinfo(np.int64).min
+    for i in index:
+        if values[i] != unknown:
+            lowest, highest = min(lowest, values[i]), max(highest, values[i])
+    counts = np.zeros(max(0, highest - lowest) + 1 if lowest <= highest else 1, np.int64)
     start = 0
     for i in range(stops.size):
-        count = 0
+        least, most, n, n_unknown = highest, lowest, 0, 0
         for j in range(start, stops[i]):
             value = values[index[j]]
-            if not np.isnan(value):
-                known[count] = value
-                count += 1
-        if count:
-            known[:count].sort()
-            quantiles[i] = known[int(np.floor(q * (count - 1)))]
-        else:
-            quantiles[i] = np.nan
+            if value == unknown:
+                n_unknown += 1
+            else:
+                counts[value - lowest] += 1
+                least, most = min(least, value), max(most, value)
+                n += 1
+        below = n_unknown if least_if_unknown else 0
+        for k in range(q.size):
+            if n + below:
+                place, value = int(np.floor(q[k] * (n + below - 1))) - below, least
+                while place >= 0 and place >= counts[value - lowest]:
+                    place -= counts[value - lowest]
+                    value += 1
+                quantiles[k, i] = float(value) if place >= 0 else -np.inf
+        if n:
+            counts[least - lowest : most - lowest + 1] = 0
         start = stops[i]
     return quantiles
+
+
+@njit(cache=True, nogil=True)
+def mask_moments(
+    masks: NDArray[np.bool_], starts: NDArray[np.int64], boxes: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Count and sum the places of each patch's ground, in its bounding box.
+
+    Parameters
+    ----------
+    masks, starts, boxes
+        As of `edge_pixels`.
+
+    Returns
+    -------
+    count
+        int64 (k,). Pixels.
+    sums
+        int64 (k, 5). Of their rows, columns, squared rows, squared columns, and rows times columns.
+    """
+    count = np.zeros(starts.size, np.int64)
+    sums = np.zeros((starts.size, 5), np.int64)
+    for i in range(starts.size):
+        at = starts[i]
+        for r in range(boxes[i, 2]):
+            here, cols, squares = 0, 0, 0
+            for c in range(boxes[i, 3]):
+                if masks[at]:
+                    here += 1
+                    cols += c
+                    squares += c * c
+                at += 1
+            count[i] += here
+            sums[i, 0] += r * here
+            sums[i, 1] += cols
+            sums[i, 2] += r * r * here
+            sums[i, 3] += squares
+            sums[i, 4] += r * cols
+    return count, sums

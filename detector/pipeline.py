@@ -359,7 +359,7 @@ def find_alerts(
         scenes = [(scene.day, scene.id) for scene in plan.monitored]
     pixels = read_changed_pixels(files)
     patches = find_patches(pixels, plan.grid, params)
-    features = patch_features(patches, pixels, plan.grid, files.state)
+    features = patch_features(patches, pixels, plan.grid, files.state, plan.month.last_day)
     version = None if scorer is None else scorer.version
     context = ScanContext(plan.tile, plan.month.last_day, tuple(scenes), model_version=version)
     alerts = build_alerts(patches, features, pixels, plan.grid, context, params)

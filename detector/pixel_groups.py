@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.kernels import group_means, group_quantiles
+from detector.kernels import group_moments, group_quantiles
 from detector.patches import Patch
 from tiles.change import ChangedPixels
 
+_NAT = int(np.iinfo(np.int64).min)
+"""NaT as a whole number."""
+
 #: Whole days since 1970 as numpy dates.
 Dates = NDArray[np.datetime64]
+
+
+def stacked(groups: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices of all groups, one group after the other, and where each ends: int64 (n,) and (groups,)."""
+    index = np.concatenate(groups) if groups else np.empty(0, np.int64)
+    return index, np.cumsum([group.size for group in groups], dtype=np.int64)
 
 
 class PixelGroups:
@@ -27,37 +37,37 @@ class PixelGroups:
     """
 
     def __init__(self, groups: Sequence[NDArray[np.int64]]) -> None:
-        self._size = len(groups)
-        self._index = np.concatenate(groups) if groups else np.empty(0, np.int64)
-        lengths = np.array([group.size for group in groups], np.int64)
-        self._group = np.repeat(np.arange(self._size), lengths)
-        self._stops = np.cumsum(lengths)
+        self._index, self._stops = stacked(groups)
 
-    def _known(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        grouped = values[self._index].astype(np.float64)
-        return grouped, ~np.isnan(grouped)
-
-    def mean(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def mean(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Mean of each patch."""
-        return group_means(values.astype(np.float64), self._index, self._stops)
+        return np.asarray(group_moments(values, self._index, self._stops, False)[0])
 
-    def std(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def std(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Population standard deviation of each patch (zero for one pixel)."""
-        mean = self.mean(values)
-        centred = np.full(values.shape, np.nan)
-        centred[self._index] = (values[self._index].astype(np.float64) - mean[self._group]) ** 2
-        return np.asarray(np.sqrt(self.mean(centred)))
+        return self.moments(values)[1]
 
-    def max(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def max(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Largest value of each patch."""
-        grouped, known = self._known(values)
-        largest = np.full(self._size, np.nan)
-        np.fmax.at(largest, self._group[known], grouped[known])
-        return largest
+        return self.moments(values)[2]
 
-    def quantile(self, values: NDArray[np.float64], q: float) -> NDArray[np.float64]:
-        """Order statistic of each patch: a value that one of its pixels has, the lower of two in doubt."""
-        return group_quantiles(values.astype(np.float64), self._index, self._stops, q)
+    def moments(self, values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Mean, standard deviation and largest value of each patch, in one go."""
+        return group_moments(values, self._index, self._stops, True)
+
+    def quantile(self, counts: NDArray[np.int16], q: float) -> NDArray[np.float64]:
+        """Order statistic of each patch's counts: one that a pixel has, the lower of two in doubt."""
+        found = group_quantiles(counts, self._index, self._stops, np.array([q]), _NAT, False)
+        return np.asarray(found[0])
+
+    def day_quantiles(self, dates: Dates, *q: float, never: bool = False) -> NDArray[np.float64]:
+        """Order statistics of each patch's dates, in days since 1970: float64 (q, groups).
+
+        NaT is left out, or with `never` stands for a day infinitely long ago.
+        """
+        days = dates.astype("datetime64[D]", copy=False).view(np.int64)
+        found: NDArray[np.float64] = group_quantiles(days, self._index, self._stops, np.array(q), _NAT, never)
+        return found
 
 
 def days_of(dates: Dates) -> NDArray[np.float64]:
@@ -75,7 +85,9 @@ def dates_of(days: NDArray[np.float64]) -> Dates:
     return dates
 
 
-def date_patches(patches: Sequence[Patch], pixels: ChangedPixels) -> tuple[Dates, Dates]:
+def date_patches(
+    patches: Sequence[Patch], pixels: ChangedPixels, groups: PixelGroups | None = None
+) -> tuple[Dates, Dates]:
     """Date the loss of each patch by the interval that holds it.
 
     Both ends are the lower median over the patch's pixels. A median, because a few pixels under an unseen
@@ -91,18 +103,19 @@ def date_patches(patches: Sequence[Patch], pixels: ChangedPixels) -> tuple[Dates
         n patches of one tile.
     pixels
         The table that they index.
+    groups
+        The patches' pixels, where they are grouped already.
 
     Returns
     -------
     last_intact, first_low
         datetime64[D] (n,) each; NaT where unknown. `last_intact` < `first_low` wherever both are known.
     """
-    groups = PixelGroups([patch.pixels for patch in patches])
-    intact = days_of(pixels.last_intact)
-    first_low = groups.quantile(days_of(pixels.first_low), 0.5)
-    last_intact = groups.quantile(np.where(np.isnan(intact), -np.inf, intact), 0.5)
+    groups = groups or PixelGroups([patch.pixels for patch in patches])
+    (first_low,) = groups.day_quantiles(pixels.first_low, 0.5)
+    (last_intact,) = groups.day_quantiles(pixels.last_intact, 0.5, never=True)
     for i in np.flatnonzero(last_intact >= first_low).tolist():
-        earlier = intact[patches[i].pixels]
+        earlier = days_of(pixels.last_intact[patches[i].pixels])
         earlier = earlier[earlier < first_low[i]]
         last_intact[i] = earlier.max() if earlier.size else np.nan
     return dates_of(last_intact), dates_of(first_low)

@@ -13,6 +13,7 @@ from rasterio.windows import Window
 
 from detector.kernels import count_rings, edge_pixels
 from detector.patches import Patch
+from detector.pixel_groups import stacked
 from tiles.change import BLOCK_PX, ChangedPixels
 from tiles.grid import Grid
 from tiles.pixel_state import PixelState
@@ -67,15 +68,11 @@ class Rings:
 
 def edges_of(patches: Sequence[Patch], pixels: ChangedPixels) -> NDArray[np.bool_]:
     """Which changed pixels lie at the edge of their patch, beside ground that is not its own: bool, of all pixels."""
-    edge = np.zeros(pixels.row.size, np.bool_)
     if not patches:
-        return edge
+        return np.zeros(pixels.row.size, np.bool_)
     packed = PatchMasks.of(patches)
-    index = np.concatenate([patch.pixels for patch in patches])
-    owner = np.repeat(np.arange(len(patches)), [patch.pixels.size for patch in patches])
-    row, col = pixels.row[index].astype(np.int64), pixels.col[index].astype(np.int64)
-    edge[index] = edge_pixels(row, col, owner, packed.masks, packed.starts, packed.boxes)
-    return edge
+    index, stops = stacked([patch.pixels for patch in patches])
+    return edge_pixels(pixels.row, pixels.col, index, stops, packed.masks, packed.starts, packed.boxes)
 
 
 def look_around(patches: Sequence[Patch], grid: Grid, state: Path, ring_m: float = RING_M) -> Rings:

@@ -330,6 +330,9 @@ def _check_values(rows: pd.DataFrame, where: str) -> None:
     wrong = ~(np.isfinite(rows["weight"]) & (rows["weight"] >= 0))
     if wrong.any():
         raise DatasetError(f"{where} has a weight in row {_first(wrong)} that is not 0 or more.")
+    wrong = rows["slope_pct"].notna() & ~(rows["slope_pct"].between(0, np.inf, inclusive="left"))
+    if wrong.any():
+        raise DatasetError(f"{where} has a slope_pct in row {_first(wrong)} that is not 0 or more.")
     for feature in FEATURES:
         low, high = feature.range
         values = rows[feature.name]

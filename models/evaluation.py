@@ -22,6 +22,8 @@ from models.training import SMALLEST_HA, TrainParams, fit, folds_of
 LARGE = f"area >= {SMALLEST_HA} ha"
 SEEN = f"{LARGE}, two clear dates after"
 _SIZES_HA = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, np.inf)
+_SLOPES_PCT = (0.0, 10.0, 30.0, np.inf)
+"""Classes of slope: flat, moderate, and steep as the policy has it."""
 _SEASONS = {"winter": (12, 1, 2), "spring": (3, 4, 5), "summer": (6, 7, 8), "autumn": (9, 10, 11)}
 
 Progress = Callable[[int, int], None]
@@ -130,7 +132,7 @@ def _evaluation(table: TrainingTable, told: Mapping[str, Told], seed: int, *, ou
 
 
 def _scores(table: TrainingTable, told: Told, seed: int, *, whole: bool) -> Iterator[Score]:
-    """Figures over all rows, and of a model also by cause, size, season and type of forest."""
+    """Figures over all rows, and of a model also by cause, size, slope, season and type of forest."""
     truth, rows = table.is_clearcut, table.rows
     everything = np.ones(len(rows), bool)
     yield from _of_patches(table, told, everything, "all", seed)
@@ -187,6 +189,10 @@ def _subsets(rows: pd.DataFrame) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     for low, high in pairwise(_SIZES_HA):
         name = f"{low:g} to {high:g} ha" if np.isfinite(high) else f"{low:g} ha and more"
         yield f"size: {name}", (area >= low) & (area < high)
+    slope = rows["slope_pct"].to_numpy()
+    for low, high in pairwise(_SLOPES_PCT):
+        name = f"{low:g} to {high:g} %" if np.isfinite(high) else f"{low:g} % and more"
+        yield f"slope: {name}", (slope >= low) & (slope < high)
     month = rows["first_low"].dt.month.to_numpy()
     for season, months in _SEASONS.items():
         yield f"season: {season}", np.isin(month, months)

@@ -16,6 +16,7 @@ from skimage.draw import polygon as fill_polygon
 from skimage.filters import gaussian
 
 from models.causes import Cause, month_weights
+from models.event_outlines import Outline, draw_outline
 from tiles.errors import InvalidParameterError
 from tiles.month import Month
 
@@ -44,8 +45,8 @@ class Kind:
         Cover that the event takes, from and to.
     texture
         Standard deviation of the cover within the event: even in a felling, uneven in a thinning or a storm.
-    parcel
-        Whether it has the straight edges of a parcel; otherwise it is rounded.
+    outline
+        What its outline is like; that of thinnings is as that of fellings, in forests of the same owners.
     elongation
         Length over width, from and to.
     blur_px
@@ -63,7 +64,7 @@ class Kind:
     sigma: float
     severity: tuple[float, float]
     texture: float
-    parcel: bool
+    outline: Outline
     elongation: tuple[float, float]
     blur_px: float = 0.0
     works_days: tuple[int, int] = (0, 0)
@@ -71,16 +72,16 @@ class Kind:
 
 
 KINDS: Final[Mapping[Cause, Kind]] = {
-    Cause.CLEAR_CUT: Kind(0.24, 1.4, 0.95, (0.93, 1.0), 0.04, True, (1.0, 3.0), works_days=(0, 30)),
-    Cause.THINNING: Kind(0.09, 2.5, 0.8, (0.25, 0.55), 0.12, True, (1.0, 2.5), works_days=(0, 30)),
-    Cause.DIEBACK: Kind(0.10, 0.9, 0.9, (0.45, 1.0), 0.15, False, (1.0, 2.0), blur_px=0.7),
-    Cause.WINDTHROW: Kind(0.09, 1.4, 1.1, (0.45, 1.0), 0.18, False, (1.0, 4.0), blur_px=0.3),
-    Cause.FIRE: Kind(0.07, 2.5, 1.2, (0.45, 1.0), 0.12, False, (1.0, 3.0), blur_px=0.3),
-    Cause.HAZE: Kind(0.20, 3.0, 0.9, (0.4, 1.0), 0.05, False, (1.0, 3.0), blur_px=2.5, recent_share=0.8),
-    Cause.PHENOLOGY: Kind(0.14, 3.0, 0.9, (0.5, 1.0), 0.08, False, (1.0, 2.0), blur_px=1.5, recent_share=0.8),
-    Cause.FIELD_EDGE: Kind(0.07, 0.7, 0.6, (0.35, 0.9), 0.08, True, (5.0, 14.0)),
-    Cause.SNOW: Kind(0.12, 3.0, 0.9, (0.10, 0.50), 0.10, False, (1.0, 3.0), blur_px=1.5, recent_share=0.8),
-    Cause.FLOOD: Kind(0.07, 2.0, 1.0, (0.50, 1.0), 0.10, False, (1.5, 5.0), blur_px=0.5, recent_share=0.5),
+    Cause.CLEAR_CUT: Kind(0.24, 1.4, 0.95, (0.93, 1.0), 0.04, Outline.FELLING, (1.0, 3.0), works_days=(0, 30)),
+    Cause.THINNING: Kind(0.09, 2.5, 0.8, (0.25, 0.55), 0.12, Outline.FELLING, (1.0, 2.5), works_days=(0, 30)),
+    Cause.DIEBACK: Kind(0.10, 0.9, 0.9, (0.45, 1.0), 0.15, Outline.ROUNDED, (1.0, 2.0), blur_px=0.7),
+    Cause.WINDTHROW: Kind(0.09, 1.4, 1.1, (0.45, 1.0), 0.18, Outline.ROUNDED, (1.0, 4.0), blur_px=0.3),
+    Cause.FIRE: Kind(0.07, 2.5, 1.2, (0.45, 1.0), 0.12, Outline.ROUNDED, (1.0, 3.0), blur_px=0.3),
+    Cause.HAZE: Kind(0.20, 3.0, 0.9, (0.4, 1.0), 0.05, Outline.ROUNDED, (1.0, 3.0), blur_px=2.5, recent_share=0.8),
+    Cause.PHENOLOGY: Kind(0.14, 3.0, 0.9, (0.5, 1.0), 0.08, Outline.ROUNDED, (1.0, 2.0), blur_px=1.5, recent_share=0.8),
+    Cause.FIELD_EDGE: Kind(0.07, 0.7, 0.6, (0.35, 0.9), 0.08, Outline.PARCEL, (5.0, 14.0)),
+    Cause.SNOW: Kind(0.12, 3.0, 0.9, (0.10, 0.50), 0.10, Outline.ROUNDED, (1.0, 3.0), blur_px=1.5, recent_share=0.8),
+    Cause.FLOOD: Kind(0.07, 2.0, 1.0, (0.50, 1.0), 0.10, Outline.ROUNDED, (1.5, 5.0), blur_px=0.5, recent_share=0.5),
 }
 """What is drawn.
 
@@ -191,7 +192,7 @@ def draw_shape(cause: Cause, params: EventParams, rng: np.random.Generator, area
     if area_ha is None:
         area_ha = draw_area(kind, params, rng)
     elongation = float(np.exp(rng.uniform(*np.log(kind.elongation))))
-    ring = _parcel(rng, elongation) if kind.parcel else _blob(rng, elongation)
+    ring = draw_outline(kind.outline, elongation, rng)
     angle = rng.uniform(0, 2 * math.pi)
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     # A hectare is 100 pixels of 10 m.
@@ -213,31 +214,6 @@ def draw_area(kind: Kind, params: EventParams, rng: np.random.Generator) -> floa
         area_ha = float(kind.median_ha * math.exp(kind.sigma * rng.standard_normal()))
         if params.min_ha <= area_ha <= params.max_ha:
             return area_ha
-
-
-def _parcel(rng: np.random.Generator, elongation: float) -> NDArray[np.float64]:
-    """A rectangle, askew, whose corners may be cut off: float64, shape (points, 2)."""
-    half = np.array([elongation, 1.0])
-    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half + rng.uniform(-0.15, 0.15, (4, 2)) * half.min()
-    ring = []
-    for index in range(4):
-        before, corner, after = corners[index - 1], corners[index], corners[(index + 1) % 4]
-        if rng.random() < 0.3:
-            cut = rng.uniform(0.1, 0.4)
-            ring += [corner + cut * (before - corner), corner + cut * (after - corner)]
-        else:
-            ring.append(corner)
-    return np.array(ring)
-
-
-def _blob(rng: np.random.Generator, elongation: float) -> NDArray[np.float64]:
-    """A rounded outline with bays: float64, shape (points, 2)."""
-    angles = np.linspace(0, 2 * math.pi, 72, endpoint=False)
-    radius = np.ones(angles.size)
-    for wave in range(2, 7):
-        radius += rng.normal(0, 0.35 / wave) * np.cos(wave * angles + rng.uniform(0, 2 * math.pi))
-    radius = np.clip(radius, 0.3, None)
-    return np.column_stack([radius * np.cos(angles) * math.sqrt(elongation), radius * np.sin(angles)])
 
 
 def _covered(ring: NDArray[np.float64]) -> NDArray[np.float64]:

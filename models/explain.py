@@ -101,7 +101,15 @@ CLEARCUT_GROUPS: Final[tuple[Group, ...]] = (
     ),
     Group(
         "observations",
-        ("n_low_mean", "low_share", "n_clear_after", "n_clear_before", "n_clear_before_std", "confirmed_share"),
+        (
+            "n_low_mean",
+            "low_share",
+            "n_clear_after",
+            "n_clear_before",
+            "n_clear_before_std",
+            "confirmed_share",
+            "clear_dates_a_month",
+        ),
         ("plusieurs images nettes la confirment", "several clear images confirm it"),
         ("peu d'images nettes la confirment", "few clear images confirm it"),
         ("le nombre d'images nettes n'est pas connu", "the number of clear images is not known"),

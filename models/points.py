@@ -387,6 +387,8 @@ def _label(result: ScanResult, group: Sequence[Label], params: PointParams) -> t
                     "last_intact": alert.last_intact,
                     "first_low": alert.first_low,
                     "state": alert.state.value,
+                    "forest_type": alert.forest_type,
+                    "slope_pct": alert.slope_mean_pct,
                     "geometry": alert.geometry,
                 }
             )

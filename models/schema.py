@@ -8,7 +8,7 @@ from typing import Final
 
 from detector.features import FEATURES
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 
 class Source(StrEnum):
@@ -78,6 +78,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
     Column("first_low", Kind.DATE, "First date on which the scan saw the loss"),
     Column("state", Kind.TEXT, "provisional or confirmed"),
     Column("forest_type", Kind.TEXT, "Forest type, where a layer tells it"),
+    Column("slope_pct", Kind.NUMBER, "Mean slope of the ground in per cent, where a terrain model tells it"),
 )
 
 #: Columns of the events that were looked for.

@@ -61,9 +61,9 @@ class TrainParams:
     called_share
         Share of each other cause that may be called a clear-cut, likewise: the goal is 0.10.
     left_out
-        Features that the trees may not ask for. Of shape by default: simulated clear-cuts are rectangles, real French
-        ones are not (ADR 18), and trees that learn shapes from the simulation reject real fellings. And of what lies
-        around: simulated events lie close to each other, in forest without an end.
+        Features that the trees may not ask for. Of shape by default: trees that learn it from the simulation give real
+        openings lower probabilities, also since fellings are drawn as real ones are (ADR 18). And of what lies around:
+        simulated events lie close to each other, in forest without an end.
     """
 
     folds: int = 5

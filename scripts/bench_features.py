@@ -59,20 +59,24 @@ def bench_features(params: BenchParams) -> Iterator[Figure]:
 
 
 def _state(n_patches: int, size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A state map with ellipses of 0.3 to 20 ha, on forest, open ground and unseen ground in blocks."""
+    """A state map with ellipses of 0.6 to 20 ha apart from each other, on forest, open and unseen ground in blocks."""
     coarse = rng.choice([PixelState.NOT_FOREST, PixelState.INTACT, PixelState.UNOBSERVED], (size[0] // 30 + 1,) * 2)
     blocks = coarse.astype(np.uint8).repeat(30, axis=0).repeat(30, axis=1)
     state: NDArray[np.uint8] = np.ascontiguousarray(blocks[: size[0], : size[1]])
-    for _ in range(n_patches):
+    laid = 0
+    while laid < n_patches:
         # Semi-axes in pixels; areas spread evenly over their logarithm.
-        long = np.sqrt(np.exp(rng.uniform(np.log(30), np.log(2_000))) / np.pi) * 1.4
+        long = np.sqrt(np.exp(rng.uniform(np.log(60), np.log(2_000))) / np.pi) * 1.4
         short, reach = long / 2, int(long) + 1
         row, col = rng.integers(reach, size[0] - reach, 2)
         y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
         turn = rng.uniform(0, np.pi)
         along, across = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
         inside = (along / long) ** 2 + (across / short) ** 2 <= 1
-        state[row - reach : row + reach + 1, col - reach : col + reach + 1][inside] = PixelState.CONFIRMED
+        box = state[row - reach : row + reach + 1, col - reach : col + reach + 1]
+        if not (box == PixelState.CONFIRMED).any():
+            box[inside] = PixelState.CONFIRMED
+            laid += 1
     return state
 
 

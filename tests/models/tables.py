@@ -51,6 +51,7 @@ def table_of(rows: int = 400, places: int = 8, seed: int = 1, source: Source = S
                 "first_low": day + dt.timedelta(int(rng.integers(1, 20))),
                 "state": "confirmed",
                 "forest_type": "conifer" if index % 3 else "broadleaf",
+                "slope_pct": None if index % 5 == 0 else float(index % 50),
             }
         )
         events.append(event | {"found": bool(rng.random() < 0.95), "n_dates_after": float(rng.integers(0, 6))})

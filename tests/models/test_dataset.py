@@ -96,6 +96,7 @@ def test_other_tools_read_it_as_geoparquet(tmp_path: Path) -> None:
         ({"place": None}, "has no place in row 1"),
         ({"is_clearcut": False}, "contradicts itself in row 1"),
         ({"event_share": 1.5}, "event_share that is not between 0 and 1"),
+        ({"slope_pct": -1.0}, "slope_pct in row 1 that is not 0 or more"),
         ({"first_low": "soon"}, "has a first_low that is no date"),
         ({"event_area_ha": "large"}, "has a event_area_ha that is no number"),
     ],

@@ -75,7 +75,7 @@ def test_the_model_is_better_than_simple_baselines(evaluation: Evaluation) -> No
 
 def test_subsets_are_told_with_intervals(evaluation: Evaluation) -> None:
     subsets = {one.subset for one in evaluation.model_scores}
-    assert {"size: 0.5 to 1 ha", "season: winter", "forest: conifer"} <= subsets
+    assert {"size: 0.5 to 1 ha", "season: winter", "forest: conifer", "slope: 30 % and more"} <= subsets
     for one in evaluation.model_scores:
         if one.low is not None and one.high is not None and one.name != "lag_days":
             assert one.low <= one.value + 0.02
