@@ -1,13 +1,12 @@
 """A store of a million SIMULATED alerts behind the real service: pages, tiles, exports, and the putting in of a month.
 
 The service runs in processes of its own, on the same cores as the clients; times are of whole answers, as a client sees
-them. PostgreSQL is measured where SYLVIGIE_BENCH_DATABASE_URL names a database that may be filled.
+them. PostgreSQL is measured where SYLVIGIE_DATABASE_URL names a database, which is filled.
 """
 
 from __future__ import annotations
 
 import math
-import os
 import socket
 import subprocess
 import sys
@@ -20,7 +19,8 @@ from urllib.parse import quote
 import httpx
 import numpy as np
 
-from api.store.database import Database, database_url
+from api.settings import load_settings
+from api.store.database import SQLITE_FILE, Database, database_url
 from api.store.filters import AlertFilter
 from api.store.ingesting import ingest
 from api.store.reading import alerts_page
@@ -36,10 +36,11 @@ _READY_S = 60.0
 
 def bench_store(params: BenchParams) -> Iterator[Figure]:
     """Figures of SQLite, and of PostgreSQL where one is named."""
-    urls = {"SQLite": None, "PostgreSQL": os.environ.get("SYLVIGIE_BENCH_DATABASE_URL")}
+    named = load_settings().database_url
+    urls = {"SQLite": None, "PostgreSQL": None if named is None else named.get_secret_value()}
     for engine, url in urls.items():
         if engine == "PostgreSQL" and url is None:
-            yield Figure("store", "PostgreSQL: SYLVIGIE_BENCH_DATABASE_URL names none", math.nan)
+            yield Figure("store", "PostgreSQL: SYLVIGIE_DATABASE_URL names none", math.nan)
             continue
         data_dir = params.work / f"store-{ALERTS}"
         yield from _figures(engine, url, data_dir)
@@ -83,13 +84,11 @@ def _service(url: str | None, data_dir: Path) -> Iterator[int]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
-    environment = dict(os.environ) | {"SYLVIGIE_REQUESTS_PER_MINUTE": "0", "SYLVIGIE_DATA_DIR": str(data_dir)}
-    environment.pop("SYLVIGIE_BENCH_DATABASE_URL", None)
-    if url is not None:
-        environment["SYLVIGIE_DATABASE_URL"] = url
-    command = [sys.executable, "-c", "from scripts.cli import main; main()", "serve", "--port", str(port)]
-    command += ["--workers", str(WORKERS)]
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    given = {"SYLVIGIE_REQUESTS_PER_MINUTE": "0", "SYLVIGIE_DATA_DIR": str(data_dir)}
+    given["SYLVIGIE_DATABASE_URL"] = url or f"sqlite:///{data_dir / SQLITE_FILE}"
+    command = ["env", *(f"{name}={value}" for name, value in given.items())]
+    command += [sys.executable, "-c", "from scripts.cli import main; main()", "serve", "--port", str(port)]
+    process = subprocess.Popen([*command, "--workers", str(WORKERS)], stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + _READY_S
         while True:
