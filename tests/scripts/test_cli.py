@@ -291,11 +291,11 @@ def test_an_out_that_is_a_file(scan: Scan, tmp_path: Path) -> None:
 
 def test_an_error_leaves_an_older_result_untouched(scan: Scan, small_archive: Path, tmp_path: Path) -> None:
     assert scan().code == DONE
-    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     for day in JULY_DAYS:
         cut_short(folder_of(small_archive, day) / "red.tif", 0.6)
     assert scan().code == INPUT
-    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.filterwarnings("ignore:Dataset has no geotransform")

@@ -31,12 +31,17 @@ def _track(month: Month, tiles: Sequence[str], data_dir: Path) -> TrackOutcome:
     return TrackOutcome(AlertCounts(1, 2, 3, 4))
 
 
+def _store(months: Sequence[Month], data_dir: Path) -> list[str]:
+    return [f"{month}: stored" for month in months]
+
+
 @pytest.fixture(autouse=True)
 def _fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     JOBS.clear()
     monkeypatch.setattr(works, "work_tile", _work)
     monkeypatch.setattr(works, "build_reference", _work)
     monkeypatch.setattr(works, "TrackAlerts", lambda *_: _track)
+    monkeypatch.setattr(cli, "store_months", _store)
 
 
 def _sylvigie(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
@@ -55,6 +60,7 @@ def test_the_numbers_of_the_exit_codes() -> None:
         "INCOMPLETE": 3,
         "LOCKED": 4,
         "TRACKING": 5,
+        "STORE": 6,
         "INTERRUPTED": 130,
         "TERMINATED": 143,
     }

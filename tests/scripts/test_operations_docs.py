@@ -51,9 +51,11 @@ def test_every_option_of_the_run_is_told_and_exists() -> None:
 
 def test_every_event_and_field_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     plant(tmp_path, t31TFJ="raise")
-    run_month(request_of(tmp_path, "31TFJ", "31TGJ"), work, track, NOW)
+    run_month(request_of(tmp_path, "31TFJ", "31TGJ"), work, track, NOW, lambda *_: ["2026-05: 1 new."])
     events = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
     run_month(request_of(tmp_path, "31TGJ"), work, broken_track, NOW)
+    events += [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    run_month(request_of(tmp_path, "31TGJ"), work, track, NOW, lambda *_: [1 / 0])  # type: ignore[arg-type]
     events += [json.loads(line) for line in capfd.readouterr().err.splitlines()]
     assert _told("## Every month") == {event["event"] for event in events} | {"record_failed"}
     record = json.loads((tmp_path / "months" / "2026-05" / "run.json").read_text())
@@ -104,7 +106,7 @@ def test_cron_and_systemd_start_the_same_command() -> None:
     assert f"exec {command[1]} 2>>" in (CRON / "crontab").read_text(encoding="utf-8")
     assert "3,10,20 * *" in (CRON / "crontab").read_text(encoding="utf-8")
     assert "OnCalendar=*-*-03,10,20 " in (CRON / "sylvigie-monthly.timer").read_text(encoding="utf-8")
-    retried = {ExitCode.INCOMPLETE, ExitCode.TRACKING}
+    retried = {ExitCode.INCOMPLETE, ExitCode.TRACKING, ExitCode.STORE}
     prevented = re.search(r"^RestartPreventExitStatus=(.*)$", service, flags=re.MULTILINE)
     stopped = re.search(r"^SuccessExitStatus=(.*)$", service, flags=re.MULTILINE)
     assert prevented is not None
