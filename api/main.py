@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from anyio import to_thread
 from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
@@ -23,6 +24,8 @@ from detector.pipeline import software_version
 
 ROUTERS = tuple(module.router for module in (features, alerts, images, feeds, maps, health))
 """All addresses of the service but its own description."""
+THREADS = 4
+"""Requests that one process works on at a time; others wait their turn."""
 _DESCRIPTION = (
     "Alertes de coupes rases vues par Sentinel-2 : OGC API - Features, tuiles, images, exports. "
     "/ Alerts of clear-cuts seen by Sentinel-2. Sylvigie never says that a felling is illegal."
@@ -47,6 +50,8 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001 - as FastAPI calls it
         require_current(service.database)
+        # Python runs one thread at a time: more that wait for it make each other wait longer.
+        to_thread.current_default_thread_limiter().total_tokens = THREADS
         yield
         service.database.close()
 

@@ -173,7 +173,7 @@ def _export(engine: str, port: int) -> Iterator[Figure]:
 
 
 def _memory_mb(port: int) -> float:
-    """Resident memory of the processes of the service."""
+    """Resident memory of the processes of the service, without what is mapped of files."""
     pids: Sequence[str] = subprocess.run(
         ["pgrep", "-f", f"serve --port {port}"], capture_output=True, text=True, check=False
     ).stdout.split()
@@ -182,7 +182,7 @@ def _memory_mb(port: int) -> float:
         for each in (pid, *_children(pid)):
             status = Path(f"/proc/{each}/status")
             if status.exists():
-                found = [line for line in status.read_text().splitlines() if line.startswith("VmRSS")]
+                found = [line for line in status.read_text().splitlines() if line.startswith("RssAnon")]
                 total += sum(int(line.split()[1]) for line in found)
     return total / 1000
 
