@@ -19,7 +19,6 @@ from detector.alerts import AlertStatus
 
 _FEW: Final = 4000
 """Matches of a box up to which the tree is asked for all of them; beyond, rows are gone through in their order."""
-_NEAR: Final = "geom && ST_MakeEnvelope(:west0, :south0, :east0, :north0, 4326)"
 _TABLES: Final = {table.name: table for table in (alerts, alert_versions, zones)}
 _SIDES: Final = ("west", "south", "east", "north")
 
@@ -104,7 +103,10 @@ def _way(connection: sa.Connection, table: sa.Table, part: Bbox) -> str:
 @lru_cache(maxsize=8)
 def _counted(table: str, engine: str) -> sa.TextClause:
     if engine == "gist":
-        return sa.text(f"SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {_NEAR} LIMIT {_FEW}) AS near")
+        return sa.text(
+            f"SELECT count(*) FROM (SELECT seq FROM {table} WHERE bounds && "
+            f"box(point(:west0, :south0), point(:east0, :north0)) LIMIT {_FEW}) AS near"
+        )
     return sa.text(
         f"SELECT count(*) FROM (SELECT 1 FROM {table}_tree WHERE min_lon <= :east0 AND max_lon >= :west0 "
         f"AND min_lat <= :north0 AND max_lat >= :south0 LIMIT {_FEW})"
@@ -157,7 +159,8 @@ def _in_box(table: sa.Table, way: str, number: int) -> sa.ColumnElement[bool]:
             return meets
         # As an array it is found first, and once: the planner would rather hope that a page is soon full.
         other = table.alias("near")
-        near = sa.select(other.c.seq).where(sa.literal_column("near.geom").op("&&")(box))
+        corners = sa.func.box(sa.func.point(west, south), sa.func.point(east, north))
+        near = sa.select(other.c.seq).where(sa.literal_column("near.bounds").op("&&")(corners))
         return sa.and_(column.seq == sa.any_(sa.func.array(near.scalar_subquery())), meets)
     inside = sa.and_(column.min_lon >= west, column.max_lon <= east, column.min_lat >= south, column.max_lat <= north)
     touching = sa.and_(column.min_lon <= east, column.max_lon >= west, column.min_lat <= north, column.max_lat >= south)
