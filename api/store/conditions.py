@@ -6,7 +6,7 @@ the statement; statements are kept by shape, and values are handed in as paramet
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -152,25 +152,29 @@ def _in_box(table: sa.Table, way: str, number: int) -> sa.ColumnElement[bool]:
     sides: list[sa.BindParameter[float]] = [sa.bindparam(f"{side}{number}", type_=sa.Double()) for side in _SIDES]
     west, south, east, north = sides
     column = table.c
-    if way.endswith("gist"):
-        box = sa.func.ST_MakeEnvelope(west, south, east, north, 4326)
-        meets = sa.func.ST_Intersects(sa.literal_column(f"{table.name}.geom"), box).is_(True)
-        if way == "through-gist":
-            return meets
+    inside = sa.and_(column.min_lon >= west, column.max_lon <= east, column.min_lat >= south, column.max_lat <= north)
+    touching = sa.and_(column.min_lon <= east, column.max_lon >= west, column.min_lat <= north, column.max_lat >= south)
+    # The outlines themselves are looked at where the box's edge runs through their bounds alone.
+    exact = sa.and_(touching, sa.or_(inside, _meets(table, way, sides)))
+    if way.startswith("through"):
+        return exact
+    if way == "gist":
         # As an array it is found first, and once: the planner would rather hope that a page is soon full.
         other = table.alias("near")
         corners = sa.func.box(sa.func.point(west, south), sa.func.point(east, north))
         near = sa.select(other.c.seq).where(sa.literal_column("near.bounds").op("&&")(corners))
-        return sa.and_(column.seq == sa.any_(sa.func.array(near.scalar_subquery())), meets)
-    inside = sa.and_(column.min_lon >= west, column.max_lon <= east, column.min_lat >= south, column.max_lat <= north)
-    touching = sa.and_(column.min_lon <= east, column.max_lon >= west, column.min_lat <= north, column.max_lat >= south)
-    # The outlines themselves are looked at where the box's edge runs through their bounds alone.
-    exact = sa.and_(touching, sa.or_(inside, sa.func.outline_meets(column.geometry, west, south, east, north) == 1))
-    if way == "through":
-        return exact
+        return sa.and_(column.seq == sa.any_(sa.func.array(near.scalar_subquery())), exact)
     names = ("seq", "min_lon", "max_lon", "min_lat", "max_lat")
     tree = sa.table(f"{table.name}_tree", *(sa.column(name) for name in names)).c
     near = sa.select(tree.seq).where(
         tree.min_lon <= east, tree.max_lon >= west, tree.min_lat <= north, tree.max_lat >= south
     )
     return sa.and_(column.seq.in_(near), exact)
+
+
+def _meets(table: sa.Table, way: str, sides: Sequence[sa.BindParameter[float]]) -> sa.ColumnElement[bool]:
+    """Whether an outline itself meets the box."""
+    if way.endswith("gist"):
+        box = sa.func.ST_MakeEnvelope(*sides, 4326)
+        return sa.func.ST_Intersects(sa.literal_column(f"{table.name}.geom"), box).is_(True)
+    return sa.func.outline_meets(table.c.geometry, *sides) == 1

@@ -29,6 +29,16 @@ _SQLITE_PRAGMAS: Final = (
     "PRAGMA cache_size = -65536",
     "PRAGMA mmap_size = 1073741824",
 )
+_POSTGRES_OPTIONS: Final = " ".join(
+    (
+        "-c timezone=UTC",
+        # A plan made for all values of a filter may be a bad one for this value.
+        "-c plan_cache_mode=force_custom_plan",
+        # Pages take milliseconds: compiling a statement or starting workers for it takes longer than it does.
+        "-c jit=off",
+        "-c max_parallel_workers_per_gather=0",
+    )
+)
 _WRITER_LOCK: Final = 0x53594C56
 """Key of PostgreSQL's advisory lock that a writer holds ("SYLV")."""
 
@@ -112,8 +122,7 @@ class Database:
                     pool_size=readers,
                     max_overflow=0,
                     pool_pre_ping=True,
-                    # A plan made for all values of a filter may be a bad one for this value.
-                    connect_args={"options": "-c plan_cache_mode=force_custom_plan -c timezone=UTC"},
+                    connect_args={"options": _POSTGRES_OPTIONS},
                 )
             except ModuleNotFoundError as error:
                 raise MissingDependencyError(
