@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -24,7 +27,44 @@ class PostgresServer:
     """A private PostgreSQL, reached through a socket in a folder of its own."""
 
     folder: Path
+    programs: Path
+    user: str | None
     numbers: Iterator[int] = field(default_factory=count)
+
+    @property
+    def data(self) -> str:
+        return str(self.folder / "data")
+
+    def run(self, *words: str) -> None:
+        """One of PostgreSQL's programs, as its own user."""
+        command = [str(self.programs / words[0]), *words[1:]]
+        subprocess.run(
+            command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, user=self.user, cwd=self.folder
+        )
+
+    def start(self) -> None:
+        """Start it, also after it was killed."""
+        # Written through to the disk, as where it counts: what was acknowledged has to be there after a kill.
+        options = f"-c listen_addresses='' -c unix_socket_directories={self.folder} -c max_connections=120"
+        for _ in range(50):
+            try:
+                self.run("pg_ctl", "-D", self.data, "-o", options, "-l", str(self.folder / "log"), "-w", "start")
+                return
+            except subprocess.CalledProcessError:
+                # After a kill the last of its processes may still hold its memory.
+                time.sleep(0.2)
+        raise RuntimeError(f"PostgreSQL does not start: {(self.folder / 'log').read_text()[-500:]}")
+
+    def kill(self) -> None:
+        """SIGKILL to the server and all that it has started."""
+        postmaster = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        all_of_it = [postmaster, *map(int, children)]
+        for pid in all_of_it:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        while any(map(_lives, all_of_it)):
+            time.sleep(0.02)
 
     def url(self, name: str) -> str:
         return f"postgresql://sylvigie@/{name}?host={self.folder}"
@@ -35,6 +75,14 @@ class PostgresServer:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return self.url(name)
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process is more than what its parent has yet to take note of."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def _programs() -> Path | None:
@@ -55,15 +103,10 @@ def postgres() -> Iterator[PostgresServer]:
         entry = pwd.getpwnam(user)
         os.chown(folder, entry.pw_uid, entry.pw_gid)
 
-    def run(*words: str) -> None:
-        subprocess.run([str(programs / words[0]), *words[1:]], check=True, capture_output=True, user=user, cwd=folder)
-
-    data = str(folder / "data")
-    run("initdb", "-D", data, "-A", "trust", "-U", "sylvigie", "-E", "UTF8", "--no-sync")
-    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off -c max_connections=120"
-    run("pg_ctl", "-D", data, "-o", options, "-l", str(folder / "log"), "-w", "start")
+    server = PostgresServer(folder, programs, user)
+    server.run("initdb", "-D", server.data, "-A", "trust", "-U", "sylvigie", "-E", "UTF8", "--no-sync")
+    server.start()
     try:
-        server = PostgresServer(folder)
         with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
             connection.execute("CREATE DATABASE laid")
             there = connection.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'postgis'").fetchone()
@@ -74,7 +117,7 @@ def postgres() -> Iterator[PostgresServer]:
         laid.close()
         yield server
     finally:
-        stop = [str(programs / "pg_ctl"), "-D", data, "-m", "immediate", "stop"]
+        stop = [str(programs / "pg_ctl"), "-D", server.data, "-m", "immediate", "stop"]
         subprocess.run(stop, capture_output=True, user=user, check=False)
         shutil.rmtree(folder, ignore_errors=True)
 
