@@ -121,7 +121,7 @@ class BadServer:
         return sorted((Request(**json.loads(line)) for line in lines), key=lambda request: request.began_s)
 
     def forget(self) -> None:
-        """Empty the log, once what is under way has ended: a client that left is noticed a moment later."""
+        """Empty the log and count from nothing, once what is under way has ended: a client that left is noticed a moment later."""
         with urllib.request.urlopen(f"{self.url}{_FORGET}", timeout=10) as answer:
             assert answer.status == 204
 
@@ -305,6 +305,9 @@ class _Server(ThreadingHTTPServer):
         with self._idle:
             self._idle.wait_for(lambda: self._active == 0, timeout=8)
             self._log.write_text("")
+            # What goes wrong next depends on nothing but the manners, not on how often earlier tests had to ask.
+            self._asked.clear()
+            self._in_row.clear()
 
     def leave(self, line: Request) -> None:
         with self._idle, self._log.open("a") as log:
