@@ -60,14 +60,14 @@ def export_answer(request: Request, asked: AlertFilter, form: ExportFormat) -> S
         info = info_of(service.database, service.settings, asked, state, link)
         name = f"alertes-{info.made:%Y%m%d}{form.suffix}"
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-cache"}
-        chunks = _released(service, stream(all_alerts(service.database, asked), form, info))
+        chunks = _ExportChunks(service, stream(all_alerts(service.database, asked), form, info))
         return StreamingResponse(chunks, media_type=form.media_type, headers=headers)
     except BaseException:
         service.exports.release()
         raise
 
 
-class _released:  # noqa: N801 - used as a function
+class _ExportChunks:
     """Chunks, and the export's place given back at their end, or when the client goes away."""
 
     def __init__(self, service: Service, chunks: Iterator[bytes]) -> None:

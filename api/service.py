@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from fastapi import Request, Response
+from pydantic import BaseModel
 
 from api.middleware import Figures
 from api.settings import Settings
@@ -53,29 +54,39 @@ def service_of(request: Request) -> Service:
     return service
 
 
-def unchanged(request: Request, state: StoreState) -> Response | None:
-    """The answer to who has seen this state of the store already (RFC 9110, If-None-Match); None to others."""
-    tag = entity_tag(request, state)
+def answer(request: Request, make: Callable[[Service, StoreState], Response]) -> Response:
+    """What `make` answers, once for each state of the store (RFC 9110, ETag and If-None-Match).
+
+    Parameters
+    ----------
+    request
+        Who has seen this state of the address already is told so, and nothing is made.
+    make
+        Makes the answer.
+    """
+    service = service_of(request)
+    state = current_state(service)
+    tag = _entity_tag(request, state)
+    validators = {"ETag": tag, "Cache-Control": "no-cache"}
     seen = {each.strip() for each in request.headers.get("if-none-match", "").split(",")}
-    return Response(status_code=304, headers=validators(tag)) if tag in seen or "*" in seen else None
+    if tag in seen or "*" in seen:
+        return Response(status_code=304, headers=validators)
+    made = make(service, state)
+    made.headers.update(validators)
+    return made
 
 
-def entity_tag(request: Request, state: StoreState) -> str:
+def model_answer(model: BaseModel) -> Response:
+    """A model as JSON."""
+    return Response(model.model_dump_json(), media_type="application/json")
+
+
+def _entity_tag(request: Request, state: StoreState) -> str:
     """Name of what an address gives in a state of the store."""
     seen = f"{state.revision} {state.changed_at.isoformat()} {request.url.path}?{request.url.query}"
     return f'W/"{hashlib.blake2b(seen.encode(), digest_size=12).hexdigest()}"'
 
 
-def validators(tag: str) -> dict[str, str]:
-    """Headers by which a client asks again only whether anything has changed."""
-    return {"ETag": tag, "Cache-Control": "no-cache"}
-
-
 def current_state(service: Service) -> StoreState:
     """How far the store is."""
     return state_of(service.database)
-
-
-def json_line(text: str, media_type: str, headers: dict[str, Any] | None = None) -> Response:
-    """An answer of JSON that is text already."""
-    return Response(text, media_type=media_type, headers=headers)

@@ -102,15 +102,21 @@ def open_store(root: Path, *, make: bool = False) -> Database:
     tiles.errors.StoreError
         When it is not there, or of another version.
     """
-    from api.settings import load_settings
-    from api.store.database import Database
     from api.store.upgrading import SchemaState, require_current, schema_state, upgrade
 
-    database = Database(load_settings().model_copy(update={"data_dir": root}).store_url())
+    database = _database(root)
     if make and schema_state(database) is SchemaState.ABSENT:
         upgrade(database)
     require_current(database)
     return database
+
+
+def _database(root: Path) -> Database:
+    """What is at the store's address, whatever its version."""
+    from api.settings import load_settings
+    from api.store.database import Database
+
+    return Database(load_settings().model_copy(update={"data_dir": root}).store_url())
 
 
 def export(
@@ -150,11 +156,10 @@ def export(
 @db.command("upgrade")
 def upgrade_store(data_dir: _DataDir = None) -> None:
     """Make the store, or bring it to this version."""
-    from api.settings import data_folder, load_settings
-    from api.store.database import Database
+    from api.settings import data_folder
     from api.store.upgrading import upgrade
 
-    database = Database(load_settings().model_copy(update={"data_dir": data_folder(data_dir)}).store_url())
+    database = _database(data_folder(data_dir))
     before, after = upgrade(database)
     done = "is of this version already" if before == after else f"brought from {before or 'nothing'} to {after}"
     print(f"{database.name}: {done}.")
@@ -194,11 +199,10 @@ def restore_store(
     file: Annotated[Path, typer.Argument(help="What `sylvigie db backup` wrote.")], data_dir: _DataDir = None
 ) -> None:
     """Put a backup into a store that is not there, or empty."""
-    from api.settings import data_folder, load_settings
+    from api.settings import data_folder
     from api.store.copying import restore
-    from api.store.database import Database
 
-    database = Database(load_settings().model_copy(update={"data_dir": data_folder(data_dir)}).store_url())
+    database = _database(data_folder(data_dir))
     rows = restore(file, database)
     print(f"{database.name}: {rows} rows of {file}.")
 

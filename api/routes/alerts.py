@@ -10,8 +10,9 @@ from api.access import Caller, Right, allowed
 from api.problems import responses
 from api.routes.features import ROOT
 from api.schemas import History, NewReview
-from api.service import current_state, entity_tag, service_of, unchanged, validators
+from api.service import Service, answer, model_answer, service_of
 from api.store.history import history_of, review
+from api.store.reading import StoreState
 
 router = APIRouter(prefix=f"{ROOT}/alerts", tags=["Alerts"])
 
@@ -25,14 +26,13 @@ AlertId = Annotated[str, Path(max_length=64, pattern=r"^[^/\x00]+$", examples=["
     dependencies=[Depends(allowed(Right.READ))],
     summary="All that was ever said of an alert",
 )
-def history(request: Request, response: Response, alert_id: AlertId) -> object:
+def history(request: Request, alert_id: AlertId) -> Response:
     """What each month's scan, each version of rules and models, and each person said, oldest first."""
-    service = service_of(request)
-    state = current_state(service)
-    if (seen := unchanged(request, state)) is not None:
-        return seen
-    response.headers.update(validators(entity_tag(request, state)))
-    return history_of(service.database, alert_id)
+
+    def make(service: Service, _: StoreState) -> Response:
+        return model_answer(History.model_validate(history_of(service.database, alert_id)))
+
+    return answer(request, make)
 
 
 @router.post(

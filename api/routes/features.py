@@ -30,10 +30,11 @@ from api.schemas import (
     Link,
     SpatialExtent,
 )
-from api.service import Service, current_state, entity_tag, json_line, service_of, unchanged, validators
+from api.service import Service, answer, service_of
 from api.store import reading
+from api.store.database import Database
 from api.store.filters import AlertFilter
-from api.store.reading import MOST_AT_ONCE, Page
+from api.store.reading import MOST_AT_ONCE, Page, StoreState
 from api.store.tables import alert_versions, alerts, zones
 from tiles.errors import FilterError, NotFoundError
 
@@ -235,7 +236,7 @@ def alert_items(request: Request, query: Annotated[AlertsQuery, Query()]) -> Res
     if query.f != "json":
         return export_answer(request, _asked(query), ExportFormat(query.f))
 
-    def page(database: Any) -> Page:
+    def page(database: Database) -> Page:
         return reading.alerts_page(database, _asked(query), _limit(query), query.cursor)
 
     return _items(request, query, page)
@@ -250,7 +251,7 @@ def alert_items(request: Request, query: Annotated[AlertsQuery, Query()]) -> Res
 def outline_items(request: Request, query: Annotated[OutlinesQuery, Query()]) -> Response:
     """A page of the outlines that alerts had."""
 
-    def page(database: Any) -> Page:
+    def page(database: Database) -> Page:
         return reading.outlines_page(
             database, _limit(query), query.cursor, bbox=_box(query), alert=query.alert, month=query.month
         )
@@ -264,7 +265,7 @@ def outline_items(request: Request, query: Annotated[OutlinesQuery, Query()]) ->
 def zone_items(request: Request, query: Annotated[ZonesQuery, Query()]) -> Response:
     """A page of the zones that alerts were laid on."""
 
-    def page(database: Any) -> Page:
+    def page(database: Database) -> Page:
         return reading.zones_page(database, _limit(query), query.cursor, bbox=_box(query), layer=query.layer)
 
     return _items(request, query, page)
@@ -280,33 +281,38 @@ def item(
     request: Request, collection: _CollectionId, feature_id: _FeatureId, query: Annotated[OneQuery, Query()]
 ) -> Response:
     """One feature of a collection; closed alerts are found too."""
-    service = service_of(request)
-    state = current_state(service)
-    if (seen := unchanged(request, state)) is not None:
-        return seen
-    feature = COLLECTIONS[collection].one(service.database, feature_id)
-    root = f"{service.base_url(request)}{ROOT}/collections/{collection}"
-    document = json.loads(feature_in(feature, query.crs))
-    document["links"] = _plain(
-        [
-            _link(f"{root}/items/{feature_id}", "self", GEOJSON, "Cet objet"),
-            _link(root, "collection", "application/json", "Sa collection"),
-        ]
-    )
-    headers = validators(entity_tag(request, state)) | {"Content-Crs": f"<{query.crs}>"}
-    return json_line(json.dumps(document, ensure_ascii=False), GEOJSON, headers)
+
+    def make(service: Service, _: StoreState) -> Response:
+        feature = COLLECTIONS[collection].one(service.database, feature_id)
+        root = f"{service.base_url(request)}{ROOT}/collections/{collection}"
+        document = json.loads(feature_in(feature, query.crs))
+        document["links"] = _plain(
+            [
+                _link(f"{root}/items/{feature_id}", "self", GEOJSON, "Cet objet"),
+                _link(root, "collection", "application/json", "Sa collection"),
+            ]
+        )
+        return _features_answer(json.dumps(document, ensure_ascii=False), query.crs)
+
+    return answer(request, make)
 
 
-def _items(request: Request, query: AlertsQuery | _OtherQuery, page_of: Callable[[Any], Page]) -> Response:
-    service = service_of(request)
-    state = current_state(service)
-    if (seen := unchanged(request, state)) is not None:
-        return seen
-    try:
-        page = page_of(service.database)
-    except ValueError as error:
-        raise FilterError(f"bbox will not do: {error}.") from error
-    headers = validators(entity_tag(request, state)) | {"Content-Crs": f"<{query.crs}>"}
+def _items(request: Request, query: AlertsQuery | _OtherQuery, page_of: Callable[[Database], Page]) -> Response:
+    def make(service: Service, _: StoreState) -> Response:
+        try:
+            page = page_of(service.database)
+        except ValueError as error:
+            raise FilterError(f"bbox will not do: {error}.") from error
+        return _features_answer(_page_text(request, service, query, page), query.crs)
+
+    return answer(request, make)
+
+
+def _features_answer(text: str, crs: Crs) -> Response:
+    return Response(text, media_type=GEOJSON, headers={"Content-Crs": f"<{crs}>"})
+
+
+def _page_text(request: Request, service: Service, query: AlertsQuery | _OtherQuery, page: Page) -> str:
     features = [feature_in(feature, query.crs) for feature in page.features]
     head: dict[str, Any] = {
         "type": "FeatureCollection",
@@ -317,8 +323,7 @@ def _items(request: Request, query: AlertsQuery | _OtherQuery, page_of: Callable
         head["numberMatched"] = len(features)
     head["links"] = _plain(_page_links(request, service, page))
     # Features are text already: reading them to write them again would be most of the work.
-    text = json.dumps(head, ensure_ascii=False)[:-1] + ', "features": [\n' + ",\n".join(features) + "\n]}"
-    return json_line(text, GEOJSON, headers)
+    return json.dumps(head, ensure_ascii=False)[:-1] + ', "features": [\n' + ",\n".join(features) + "\n]}"
 
 
 def _page_links(request: Request, service: Service, page: Page) -> list[Link]:

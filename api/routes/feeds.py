@@ -11,9 +11,9 @@ from api.exporting import info_of
 from api.exports.atom import MEDIA_TYPE, atom_feed
 from api.problems import responses
 from api.routes.features import ROOT
-from api.service import current_state, entity_tag, service_of, unchanged, validators
+from api.service import Service, answer
 from api.store.filters import AlertFilter
-from api.store.reading import newest_changes
+from api.store.reading import StoreState, newest_changes
 
 _ENTRIES: Final = 100
 
@@ -31,14 +31,14 @@ def departement_feed(
     request: Request, departement: Annotated[str, Path(pattern=r"^([0-9][0-9AB]|97[1-6])$", examples=["40"])]
 ) -> Response:
     """The hundred alerts that stand and changed last, in Atom (RFC 4287) with GeoRSS points."""
-    service = service_of(request)
-    state = current_state(service)
-    if (seen := unchanged(request, state)) is not None:
-        return seen
-    address = service.base_url(request) + request.url.path
-    asked = AlertFilter(departement=departement)
-    info = info_of(service.database, service.settings, asked, state, address)
-    newest = newest_changes(service.database, departement, _ENTRIES)
-    items = f"{service.base_url(request)}{ROOT}/collections/alerts/items"
-    feed = atom_feed(newest, info, lambda alert_id: f"{items}/{alert_id}")
-    return Response(feed, media_type=MEDIA_TYPE, headers=validators(entity_tag(request, state)))
+
+    def make(service: Service, state: StoreState) -> Response:
+        address = service.base_url(request) + request.url.path
+        asked = AlertFilter(departement=departement)
+        info = info_of(service.database, service.settings, asked, state, address)
+        newest = newest_changes(service.database, departement, _ENTRIES)
+        items = f"{service.base_url(request)}{ROOT}/collections/alerts/items"
+        feed = atom_feed(newest, info, lambda alert_id: f"{items}/{alert_id}")
+        return Response(feed, media_type=MEDIA_TYPE)
+
+    return answer(request, make)

@@ -16,9 +16,9 @@ from api.routes.alerts import AlertId
 from api.routes.features import ROOT
 from api.routes.maps import Place, Zoom
 from api.schemas import LegendEntry, Series
-from api.service import current_state, entity_tag, service_of, unchanged, validators
+from api.service import Service, answer, model_answer
 from api.store.images import change_maps, chip_path, series_of
-from api.store.reading import alert
+from api.store.reading import StoreState, alert
 from api.vector_tiles import TileAddress
 from detector.chips import Moment
 
@@ -36,15 +36,14 @@ _Kind = Annotated[ChipKind, Query(description="What is shown.")]
 
 
 @router.get("/alerts/{alert_id}/series", responses=responses(304, 404), response_model=Series, summary="NDVI by date")
-def series(request: Request, response: Response, alert_id: AlertId) -> object:
+def series(request: Request, alert_id: AlertId) -> Response:
     """Mean NDVI of an alert's clear pixels on each date that the scan knows; empty where none was kept."""
-    service = service_of(request)
-    state = current_state(service)
-    if (seen := unchanged(request, state)) is not None:
-        return seen
-    response.headers.update(validators(entity_tag(request, state)))
-    dates = series_of(service.database, service.data_dir, alert_id)
-    return {"id": alert_id, "dates": [asdict(each) for each in dates]}
+
+    def make(service: Service, _: StoreState) -> Response:
+        dates = series_of(service.database, service.data_dir, alert_id)
+        return model_answer(Series.model_validate({"id": alert_id, "dates": [asdict(each) for each in dates]}))
+
+    return answer(request, make)
 
 
 @router.get(
@@ -64,13 +63,12 @@ def chip(
 ) -> Response:
     """The ground around an alert on the clearest date, with its outline."""
 
-    def make() -> bytes:
-        service = service_of(request)
+    def make(service: Service) -> bytes:
         path = chip_path(service.database, service.data_dir, alert_id, moment)
         shape = alert(service.database, alert_id).geometry if outline else None
         return pictures.chip_picture(path, kind, form, size, shape)
 
-    return _answer(request, form, make)
+    return _picture(request, form, make)
 
 
 @router.get(
@@ -92,12 +90,11 @@ def chip_tile(
     """The same on the web's grid, transparent around it; 404 where the tile does not meet it."""
     TileAddress(z, x, y)
 
-    def make() -> bytes:
-        service = service_of(request)
+    def make(service: Service) -> bytes:
         path = chip_path(service.database, service.data_dir, alert_id, moment)
         return pictures.chip_tile(path, kind, form, z, x, y)
 
-    return _answer(request, form, make)
+    return _picture(request, form, make)
 
 
 @router.get(
@@ -112,13 +109,12 @@ def change_tile(
     """The newest change map of each ground; 404 where none meets the tile."""
     TileAddress(z, x, y)
 
-    def make() -> bytes:
-        service = service_of(request)
+    def make(service: Service) -> bytes:
         prefix = "state" if layer is ChangeLayer.STATE else "change"
         paths = change_maps(service.database, service.data_dir, prefix)
         return pictures.change_tile(paths, layer, form, z, x, y)
 
-    return _answer(request, form, make)
+    return _picture(request, form, make)
 
 
 @router.get("/tiles/change/{layer}/legend", responses=responses(), summary="What the colours of a change map mean")
@@ -127,8 +123,5 @@ async def change_legend(layer: Annotated[ChangeLayer, Path()]) -> list[LegendEnt
     return [LegendEntry.model_validate(entry) for entry in pictures.legend(layer)]
 
 
-def _answer(request: Request, form: PictureForm, make: Callable[[], bytes]) -> Response:
-    state = current_state(service_of(request))
-    if (seen := unchanged(request, state)) is not None:
-        return seen
-    return Response(make(), media_type=form.media_type, headers=validators(entity_tag(request, state)))
+def _picture(request: Request, form: PictureForm, make: Callable[[Service], bytes]) -> Response:
+    return answer(request, lambda service, _: Response(make(service), media_type=form.media_type))

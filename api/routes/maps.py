@@ -10,7 +10,8 @@ from api import vector_tiles
 from api.access import Right, allowed
 from api.problems import responses
 from api.routes.features import ROOT
-from api.service import current_state, entity_tag, service_of, unchanged, validators
+from api.service import Service, answer
+from api.store.reading import StoreState
 from api.vector_tiles import TileAddress
 
 router = APIRouter(prefix=f"{ROOT}/tiles", tags=["Maps"], dependencies=[Depends(allowed(Right.READ))])
@@ -29,9 +30,8 @@ Place = Annotated[int, Path(ge=0, le=(1 << vector_tiles.MOST_ZOOM) - 1)]
 def alerts_tile(request: Request, z: Zoom, x: Place, y: Place) -> Response:
     """Up to zoom 11 counts on a grid (layer `cells`), beyond outlines (layer `alerts`)."""
     address = TileAddress(z, x, y)
-    service = service_of(request)
-    state = current_state(service)
-    if (seen := unchanged(request, state)) is not None:
-        return seen
-    tile = vector_tiles.alerts_tile(service.database, address)
-    return Response(tile, media_type=vector_tiles.MEDIA_TYPE, headers=validators(entity_tag(request, state)))
+
+    def make(service: Service, _: StoreState) -> Response:
+        return Response(vector_tiles.alerts_tile(service.database, address), media_type=vector_tiles.MEDIA_TYPE)
+
+    return answer(request, make)

@@ -9,7 +9,7 @@ import base64
 import binascii
 import datetime as dt
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -97,8 +97,17 @@ def alerts_page(database: Database, asked: AlertFilter, limit: int, cursor: str 
         conditions = conditions_of(connection, asked)
         query = _alerts_query(conditions.shape, asked.sortby, cursor is not None)
         rows = connection.execute(query, {**conditions.values, **last, "most": limit + 1}).all()
-    features = [AlertFeature(row.id, row.feature, row.geometry) for row in rows[:limit]]
+    return _page(rows, limit, order, _feature)
+
+
+def _page(rows: Sequence[Any], limit: int, order: _Order, feature_of: Callable[[Any], AlertFeature]) -> Page:
+    """A page of rows, of which one more was asked for than it holds: that tells whether another follows."""
+    features = [feature_of(row) for row in rows[:limit]]
     return Page(features, order.cursor(rows[limit - 1]) if len(rows) > limit else None)
+
+
+def _feature(row: Any) -> AlertFeature:
+    return AlertFeature(row.id, row.feature, row.geometry)
 
 
 @lru_cache(maxsize=512)
@@ -136,7 +145,7 @@ def newest_changes(database: Database, departement: str, limit: int) -> list[Ale
     )
     with database.reading() as connection:
         rows = connection.execute(query.order_by(alerts.c.changed_at.desc(), alerts.c.seq.desc()).limit(limit)).all()
-    return [AlertFeature(row.id, row.feature, row.geometry) for row in rows]
+    return [_feature(row) for row in rows]
 
 
 def alert(database: Database, alert_id: str) -> AlertFeature:
@@ -152,7 +161,7 @@ def alert(database: Database, alert_id: str) -> AlertFeature:
         row = connection.execute(query.where(alerts.c.id == alert_id)).one_or_none()
     if row is None:
         raise NotFoundError(f"There is no alert {alert_id[:64]}.")
-    return AlertFeature(row.id, row.feature, row.geometry)
+    return _feature(row)
 
 
 def outlines_page(
@@ -183,21 +192,11 @@ def outlines_page(
         )
         query = sa.select(*columns, scans.c.kind, version.scan_seq, order.value)
         query = query.join(alerts, alerts.c.seq == version.alert_seq).join(scans, scans.c.seq == version.scan_seq)
-        values: dict[str, Any] = {}
-        if bbox is not None:
-            box = box_condition(connection, alert_versions, parse_bbox(bbox))
-            query = query.where(*(condition(name) for name in box.shape))
-            values |= box.values
         for name, column in (("alert", alerts.c.id), ("month", version.month)):
             if equal.get(name) is not None:
                 query = query.where(column == equal[name])
-        if cursor is not None:
-            query = query.where(order.after())
-            values |= order.parsed(cursor)
-        rows = connection.execute(query.order_by(*order.columns()).limit(limit + 1), values).all()
-    return Page(
-        [_outline_feature(row) for row in rows[:limit]], order.cursor(rows[limit - 1]) if len(rows) > limit else None
-    )
+        rows = _rows_of_page(connection, query, alert_versions, bbox, order, limit, cursor)
+    return _page(rows, limit, order, _outline_feature)
 
 
 def outline(database: Database, outline_id: str) -> AlertFeature:
@@ -224,19 +223,31 @@ def zones_page(
     order = _Order(zones.c.seq, None, False)
     with database.reading() as connection:
         query = sa.select(zones.c.seq, zones.c.id, zones.c.geometry, zones.c.feature, order.value)
-        values: dict[str, Any] = {}
-        if bbox is not None:
-            box = box_condition(connection, zones, parse_bbox(bbox))
-            query = query.where(*(condition(name) for name in box.shape))
-            values |= box.values
         if layer is not None:
             query = query.where(zones.c.layer == layer)
-        if cursor is not None:
-            query = query.where(order.after())
-            values |= order.parsed(cursor)
-        rows = connection.execute(query.order_by(*order.columns()).limit(limit + 1), values).all()
-    features = [AlertFeature(row.id, row.feature, row.geometry) for row in rows[:limit]]
-    return Page(features, order.cursor(rows[limit - 1]) if len(rows) > limit else None)
+        rows = _rows_of_page(connection, query, zones, bbox, order, limit, cursor)
+    return _page(rows, limit, order, _feature)
+
+
+def _rows_of_page(
+    connection: sa.Connection,
+    query: sa.Select[Any],
+    table: sa.Table,
+    bbox: str | None,
+    order: _Order,
+    limit: int,
+    cursor: str | None,
+) -> Sequence[Any]:
+    """Rows of a table's page that meet a box and follow a cursor, and one more."""
+    values: dict[str, Any] = {}
+    if bbox is not None:
+        box = box_condition(connection, table, parse_bbox(bbox))
+        query = query.where(*(condition(name) for name in box.shape))
+        values |= box.values
+    if cursor is not None:
+        query = query.where(order.after())
+        values |= order.parsed(cursor)
+    return connection.execute(query.order_by(*order.columns()).limit(limit + 1), values).all()
 
 
 def zone(database: Database, zone_id: str) -> AlertFeature:
@@ -252,7 +263,7 @@ def zone(database: Database, zone_id: str) -> AlertFeature:
         row = connection.execute(query).one_or_none()
     if row is None:
         raise NotFoundError(f"There is no zone {zone_id[:96]}.")
-    return AlertFeature(row.id, row.feature, row.geometry)
+    return _feature(row)
 
 
 def extent_of(database: Database, table: sa.Table) -> Bbox | None:

@@ -117,14 +117,15 @@ def read_scan(folder: Path) -> ScanFiles:
         When it is neither, or a file of it is damaged: nothing is then taken.
     """
     if (folder / SCAN_RECORD).is_file():
-        record = folder / SCAN_RECORD
-        text = _text(record)
-        return _read(folder, ScanKind.SCAN, text, _json(record, text), str(_json(record, text).get("month")))
+        path = folder / SCAN_RECORD
+        text = _text(path)
+        record = _json(path, text)
+        return _read(folder, ScanKind.SCAN, text, record, str(record.get("month")))
     if (folder / CLOSED_FILE).is_file():
-        record = folder / RUN_RECORD
+        path = folder / RUN_RECORD
         # A run puts its month in before it has written its record.
-        text = _text(record) if record.is_file() else "{}"
-        return _read(folder, ScanKind.MONTHLY, text, _json(record, text), folder.resolve().name)
+        text = _text(path) if path.is_file() else "{}"
+        return _read(folder, ScanKind.MONTHLY, text, _json(path, text), folder.resolve().name)
     raise IngestError(
         f"{folder} holds neither {SCAN_RECORD} nor {CLOSED_FILE}: name the folder that `sylvigie scan` wrote, or "
         "months/<month> of the data directory."

@@ -121,7 +121,7 @@ class BadServer:
         return sorted((Request(**json.loads(line)) for line in lines), key=lambda request: request.began_s)
 
     def forget(self) -> None:
-        """Empty the log and count from nothing, once what is under way has ended: a client that left is noticed a moment later."""
+        """Empty the log, and count anew, once what is under way has ended: a client that left is noticed later."""
         with urllib.request.urlopen(f"{self.url}{_FORGET}", timeout=10) as answer:
             assert answer.status == 204
 
