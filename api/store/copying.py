@@ -26,7 +26,7 @@ _TREES: Final = ("alerts", "alert_versions", "zones")
 def check(database: Database) -> list[str]:
     """What is wrong with a store: a sentence each; none where it is whole."""
     faults = []
-    with database.reading() as connection:
+    with database.snapshot() as connection:
         if database.is_sqlite:
             faults += [
                 f"SQLite: {row[0]}." for row in connection.exec_driver_sql("PRAGMA integrity_check") if row[0] != "ok"
@@ -72,9 +72,7 @@ def copy(source: Database, target: Database) -> int:
     require_current(source)
     upgrade(target)
     rows = 0
-    with source.reading() as reading, target.writing() as writing:
-        if not source.is_sqlite:
-            reading.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+    with source.snapshot() as reading, target.writing() as writing:
         connection = writing.connection
         held = [
             table.name for table in metadata.sorted_tables if table is not store_state and _count(connection, table)

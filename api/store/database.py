@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,6 +41,8 @@ _POSTGRES_OPTIONS: Final = " ".join(
         "-c max_parallel_workers_per_gather=0",
     )
 )
+_IDLE_S: Final = 1.0
+"""Seconds after which a connection may have been lost without our having been told."""
 _WRITER_LOCK: Final = 0x53594C56
 """Key of PostgreSQL's advisory lock that a writer holds ("SYLV")."""
 
@@ -121,9 +125,10 @@ class Database:
                     url,
                     pool_size=readers,
                     max_overflow=0,
-                    pool_pre_ping=True,
                     connect_args={"options": _POSTGRES_OPTIONS},
                 )
+                sa.event.listen(self.engine, "checkin", _note_use)
+                sa.event.listen(self.engine, "checkout", _check_idle)
             except ModuleNotFoundError as error:
                 raise MissingDependencyError(
                     f"PostgreSQL needs the package {error.name}: install sylvigie[postgis]."
@@ -145,14 +150,30 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """A connection that sees one state of the store.
+        """A connection to read with: on PostgreSQL each statement sees the store as it is then.
+
+        A page is one statement; to begin and end a transaction for it would be most of its round trips.
 
         Raises
         ------
         StoreError
             When the store cannot be read.
         """
-        with self._told(), self.engine.connect() as connection:
+        level = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        with self._told(), self.engine.connect().execution_options(**level) as connection:
+            yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sa.Connection]:
+        """A connection all of whose statements see the store as it was at the first.
+
+        Raises
+        ------
+        StoreError
+            When the store cannot be read.
+        """
+        level = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        with self._told(), self.engine.connect().execution_options(**level) as connection:
             yield connection
 
     @contextmanager
@@ -200,6 +221,23 @@ def first_line(error: DBAPIError) -> str:
     """What an engine's own error says, on one line."""
     lines = str(error.orig).splitlines()
     return lines[0] if lines else type(error.orig).__name__
+
+
+def _note_use(_: Any, record: Any) -> None:
+    record.info["used_s"] = time.monotonic()
+
+
+def _check_idle(connection: Any, record: Any, _: Any) -> None:
+    """See whether the server still knows a connection that nobody has used for a while; the pool opens another if not.
+
+    Asking at each use, as SQLAlchemy does by itself, is a round trip to every request.
+    """
+    if time.monotonic() - record.info.get("used_s", math.inf) > _IDLE_S:
+        try:
+            connection.cursor().execute("SELECT 1")
+            connection.rollback()
+        except Exception as error:
+            raise sa.exc.DisconnectionError from error
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:

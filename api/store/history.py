@@ -29,7 +29,7 @@ def history_of(database: Database, alert_id: str) -> dict[str, Any]:
     tiles.errors.NotFoundError
         When there is none of that name.
     """
-    with database.reading() as connection:
+    with database.snapshot() as connection:
         seq = _seq(connection, alert_id)
         said = {
             name: connection.execute(
