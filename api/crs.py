@@ -13,7 +13,8 @@ import shapely
 from numpy.typing import NDArray
 
 from api.features import AlertFeature
-from api.store.filters import parse_bbox
+from api.store.literals import parse_bbox
+from tiles.errors import FilterError
 
 
 class Crs(StrEnum):
@@ -66,6 +67,36 @@ def feature_in(feature: AlertFeature, crs: Crs) -> str:
     document: dict[str, Any] = json.loads(feature.text)
     document["geometry"] = json.loads(shapely.to_geojson(shapely.transform(feature.geometry, moved)))
     return json.dumps(document, ensure_ascii=False)
+
+
+def filter_in_degrees(expression: Any, crs: Crs) -> Any:
+    """What CQL2's JSON holds, the shapes in it brought from `crs` into degrees.
+
+    Raises
+    ------
+    tiles.errors.FilterError
+        When a shape is none, or lies outside of the system's ground.
+    """
+    if isinstance(expression, list):
+        return [filter_in_degrees(part, crs) for part in expression]
+    if not isinstance(expression, dict):
+        return expression
+    if "bbox" not in expression and "coordinates" not in expression:
+        return {name: filter_in_degrees(part, crs) for name, part in expression.items()}
+    try:
+        if "bbox" in expression:
+            west, south, east, north = (float(value) for value in expression["bbox"])
+            side = max(east - west, north - south) / (_EDGE_POINTS - 1)
+            shape = shapely.segmentize(shapely.box(west, south, east, north), side)
+        else:
+            shape = shapely.from_geojson(json.dumps(expression))
+        transformer = _transformer(crs, STORED)
+        moved = shapely.transform(shape, lambda xy: np.column_stack(transformer.transform(xy[:, 0], xy[:, 1])))
+        if not np.isfinite(shapely.get_coordinates(moved)).all():
+            raise ValueError("outside of its ground")
+    except (TypeError, ValueError, shapely.GEOSException):
+        raise FilterError("filter will not do: a shape is none, or lies outside of its coordinate system.") from None
+    return json.loads(shapely.to_geojson(moved))
 
 
 @lru_cache(maxsize=8)

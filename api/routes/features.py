@@ -11,10 +11,10 @@ from urllib.parse import urlencode
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from api.access import Right, allowed
-from api.crs import STORED, Crs, bbox_in_degrees, feature_in
+from api.crs import STORED, Crs, bbox_in_degrees, feature_in, filter_in_degrees
 from api.exporting import export_answer
 from api.exports import ExportFormat
 from api.features import UNCORRECTED_EN, UNCORRECTED_FR, AlertFeature
@@ -31,7 +31,8 @@ from api.schemas import (
     SpatialExtent,
 )
 from api.service import Service, answer, service_of
-from api.store import reading
+from api.store import cql2, reading
+from api.store.cql2 import Language
 from api.store.database import Database
 from api.store.filters import AlertFilter
 from api.store.reading import MOST_AT_ONCE, Page, StoreState
@@ -40,6 +41,7 @@ from tiles.errors import FilterError, NotFoundError
 
 ROOT: Final = "/api/v1"
 GEOJSON: Final = "application/geo+json"
+SCHEMA: Final = "application/schema+json"
 ATTRIBUTION: Final = "Sylvigie ; contient des données Copernicus Sentinel modifiées"
 DEFAULT_LIMIT: Final = 10
 CONFORMS_TO: Final = [
@@ -50,6 +52,22 @@ CONFORMS_TO: Final = [
         "features-1/1.0/conf/oas30",
         "features-1/1.0/conf/geojson",
         "features-2/1.0/conf/crs",
+        "features-3/1.0/conf/queryables",
+        "features-3/1.0/conf/queryables-query-parameters",
+        "features-3/1.0/conf/filter",
+        "features-3/1.0/conf/features-filter",
+    )
+] + [
+    f"http://www.opengis.net/spec/cql2/1.0/conf/{name}"
+    for name in (
+        "cql2-text",
+        "cql2-json",
+        "basic-cql2",
+        "advanced-comparison-operators",
+        "case-insensitive-comparison",
+        "basic-spatial-functions",
+        "basic-spatial-functions-plus",
+        "property-property",
     )
 ]
 
@@ -67,6 +85,14 @@ _Cursor = Annotated[str | None, Field(max_length=400, description="Of a next lin
 _CrsField = Annotated[Crs, Field(description="Coordinate system of the answer.")]
 _BboxCrs = Annotated[Crs, Field(alias="bbox-crs", description="Coordinate system of bbox.")]
 _Form = Annotated[Literal["json"], Field(description="Form of the answer.")]
+
+
+_TEXT: Final = {"type": "string"}
+_QUERYABLES: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
+    "alerts": {name: what.schema() for name, what in cql2.QUERYABLES.items()},
+    "outlines": {"alert": _TEXT, "month": _TEXT},
+    "zones": {"layer": _TEXT},
+}
 
 
 class GeoJsonResponse(Response):
@@ -87,11 +113,26 @@ class AlertsQuery(AlertFilter):
     cursor: _Cursor = None
     crs: _CrsField = STORED
     bbox_crs: _BboxCrs = STORED
+    filter_crs: Annotated[Crs, Field(alias="filter-crs", description="Coordinate system of the shapes in filter.")] = (
+        STORED
+    )
     f: Literal["json"] | ExportFormat = Field(
         default="json",
         description="`json` is a page of GeoJSON. Any other form is a file of all alerts that the filter asks for "
         "(`limit` and `cursor` do not matter), streamed.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shapes_in_degrees(cls, given: dict[str, Any]) -> dict[str, Any]:
+        crs, text = given.get("filter-crs", STORED), given.get("filter")
+        if not isinstance(text, str) or crs == STORED or crs not in set(Crs):
+            return given
+        language = given.get("filter-lang", Language.TEXT)
+        if language not in set(Language):
+            return given
+        moved = filter_in_degrees(cql2.parsed(text, Language(language)), Crs(crs))
+        return dict(given) | {"filter": json.dumps(moved), "filter-lang": Language.JSON}
 
 
 class _OtherQuery(BaseModel):
@@ -206,6 +247,28 @@ def collection(request: Request, collection: _CollectionId) -> Collection:
     """What a collection is."""
     service = service_of(request)
     return _collection(service, service.base_url(request) + ROOT, collection)
+
+
+@router.get(
+    "/collections/{collection}/queryables",
+    responses=responses(404)
+    | {200: {"description": "JSON Schema.", "content": {SCHEMA: {"schema": {"type": "object"}}}}},
+    response_class=Response,
+    summary="What a filter may ask for",
+)
+def queryables(request: Request, collection: _CollectionId) -> Response:
+    """Properties of a collection that its parameters and, of alerts, `filter` may ask for."""
+    service = service_of(request)
+    described = _collection(service, service.base_url(request) + ROOT, collection)
+    document = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"{service.base_url(request)}{ROOT}/collections/{collection}/queryables",
+        "type": "object",
+        "title": described.title,
+        "properties": _QUERYABLES[collection],
+        "additionalProperties": False,
+    }
+    return Response(json.dumps(document, ensure_ascii=False), media_type=SCHEMA)
 
 
 _PAGE: Final[dict[int | str, dict[str, Any]]] = {
@@ -373,6 +436,7 @@ def _collection(service: Service, root: str, name: str) -> Collection:
         links=[
             _link(address, "self", "application/json", what.title),
             _link(f"{address}/items", "items", GEOJSON, what.title),
+            _link(f"{address}/queryables", "http://www.opengis.net/def/rel/ogc/1.0/queryables", SCHEMA, "Filtres"),
         ],
     )
 

@@ -13,7 +13,9 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from api.store.filters import AlertFilter, Bbox, parse_bbox, parse_interval, parse_moment
+from api.store import cql2
+from api.store.filters import AlertFilter
+from api.store.literals import Bbox, parse_bbox, parse_interval, parse_moment
 from api.store.tables import alert_criteria, alert_versions, alerts, zones
 from detector.alerts import AlertStatus
 
@@ -33,10 +35,13 @@ class Conditions:
         Names of conditions, for `condition`.
     values
         Of their parameters.
+    besides
+        A condition that is made for the request, of a filter in CQL2.
     """
 
     shape: tuple[str, ...]
     values: Mapping[str, Any]
+    besides: sa.ColumnElement[bool] | None = None
 
 
 def conditions_of(connection: sa.Connection, asked: AlertFilter) -> Conditions:
@@ -75,7 +80,10 @@ def conditions_of(connection: sa.Connection, asked: AlertFilter) -> Conditions:
         box = box_condition(connection, alerts, parse_bbox(asked.bbox))
         shape += box.shape
         values |= box.values
-    return Conditions(tuple(shape), values)
+    if asked.filter is None:
+        return Conditions(tuple(shape), values)
+    besides = cql2.condition_of(asked.filter, asked.filter_lang, connection.dialect.name)
+    return Conditions(tuple(shape), values, besides)
 
 
 def box_condition(connection: sa.Connection, table: sa.Table, bbox: Bbox) -> Conditions:

@@ -9,11 +9,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 import shapely
 import sqlalchemy as sa
+from shapely.geometry.base import BaseGeometry
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from api.store.tables import audit_log, store_state
@@ -246,11 +248,24 @@ def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:
     for pragma in _SQLITE_PRAGMAS:
         connection.execute(pragma)
     connection.create_function("outline_meets", 5, _outline_meets, deterministic=True)
+    connection.create_function("outlines_meet", 2, _outlines_meet, deterministic=True)
+    connection.create_function("folded", 1, lambda text: None if text is None else text.lower(), deterministic=True)
 
 
 def _outline_meets(wkb: bytes, west: float, south: float, east: float, north: float) -> bool:
     """What ST_Intersects says on PostgreSQL."""
     return bool(shapely.intersects(shapely.from_wkb(wkb), shapely.box(west, south, east, north)))
+
+
+def _outlines_meet(wkb: bytes, other: bytes) -> bool:
+    return bool(shapely.intersects(_prepared(other), shapely.from_wkb(wkb)))
+
+
+@lru_cache(maxsize=16)
+def _prepared(wkb: bytes) -> BaseGeometry:
+    shape: BaseGeometry = shapely.from_wkb(wkb)
+    shapely.prepare(shape)
+    return shape
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

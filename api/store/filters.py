@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import math
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from api.store import cql2
+from api.store.cql2 import Language
+from api.store.literals import parse_bbox, parse_interval, parse_moment
 from detector.alerts import AlertState, AlertStatus, ReviewState
 from tiles.errors import FilterError
 
-Bbox = tuple[float, float, float, float]
-"""West, south, east, north, in degrees; west is greater than east over the antimeridian."""
-
 _DEPARTEMENT = re.compile(r"(?:[0-9][0-9AB]|97[1-6])")
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _LIST: Final = r"^[^,\x00-\x1f]{1,64}(,[^,\x00-\x1f]{1,64}){0,99}$"
 
 
@@ -30,78 +27,6 @@ class SortField(StrEnum):
     UPDATED = "updated"
     CLEARCUT_PROBABILITY = "clearcut_probability"
     ABUSE_SCORE = "abuse_score"
-
-
-def parse_bbox(text: str) -> Bbox:
-    """A box of four numbers, or of six with heights, which are left aside.
-
-    Raises
-    ------
-    ValueError
-        When it is none.
-    """
-    try:
-        numbers = [float(part) for part in text.split(",")]
-    except ValueError:
-        raise ValueError("a bbox is four numbers: west,south,east,north in degrees") from None
-    if len(numbers) == 6:
-        numbers = [*numbers[:2], *numbers[3:5]]
-    if len(numbers) != 4 or not all(map(math.isfinite, numbers)):
-        raise ValueError("a bbox is four numbers: west,south,east,north in degrees")
-    west, south, east, north = numbers
-    if south > north or not (-90 <= south <= 90 and -90 <= north <= 90):
-        raise ValueError("a bbox goes from south to north, within -90 and 90 degrees")
-    if not (-180 <= west <= 180 and -180 <= east <= 180):
-        raise ValueError("a bbox lies within -180 and 180 degrees of longitude")
-    return west, south, east, north
-
-
-def parse_interval(text: str) -> tuple[dt.date | None, dt.date | None]:
-    """Days of an instant or an interval of RFC 3339: ``2026-10-01``, ``2026-10-01/..``; None is open.
-
-    Raises
-    ------
-    ValueError
-        When it is none.
-    """
-    parts = text.split("/")
-    if len(parts) == 1:
-        day = _day(parts[0])
-        return day, day
-    if len(parts) != 2 or all(part in ("", "..") for part in parts):
-        raise ValueError("a datetime is a day, a moment, or an interval such as 2026-10-01/2026-10-31 or 2026-10-01/..")
-    first, last = (None if part in ("", "..") else _day(part) for part in parts)
-    if first is not None and last is not None and first > last:
-        raise ValueError("an interval begins before it ends")
-    return first, last
-
-
-def _day(text: str) -> dt.date:
-    try:
-        if _DATE.fullmatch(text):
-            return dt.date.fromisoformat(text)
-        return parse_moment(text).date()
-    except (ValueError, OverflowError):
-        raise ValueError("a datetime is a day such as 2026-10-01, or a moment such as 2026-10-01T00:00:00Z") from None
-
-
-def parse_moment(text: str) -> dt.datetime:
-    """A moment of RFC 3339, or a day's beginning, in UTC.
-
-    Raises
-    ------
-    ValueError
-        When it is neither.
-    """
-    try:
-        moment = dt.datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            if not _DATE.fullmatch(text):
-                raise ValueError("no zone")
-            moment = moment.replace(tzinfo=dt.UTC)
-        return moment.astimezone(dt.UTC)
-    except (ValueError, OverflowError):
-        raise ValueError("a moment is such as 2026-10-01T00:00:00Z, or a day") from None
 
 
 def _check_bbox(text: str) -> str:
@@ -179,9 +104,25 @@ class AlertFilter(BaseModel):
         description="Moment since which the store's alert has changed.",
         examples=["2026-11-01T00:00:00Z", "2026-11-01"],
     )
+    filter: str | None = Field(
+        default=None,
+        max_length=max(cql2.LONGEST.values()),
+        description="Condition in CQL2 (see queryables), beside the others.",
+        examples=["area_ha >= 2 AND departement IN ('40','33')"],
+    )
+    filter_lang: Language = Field(
+        default=Language.TEXT, alias="filter-lang", description="Form of the condition in CQL2."
+    )
     sortby: Annotated[str, AfterValidator(_check_sort)] | None = Field(
         default=None, description="Order: a field, `-` before it for the greatest first.", examples=["-area_ha"]
     )
+
+    @model_validator(mode="after")
+    def _check_filter(self) -> Self:
+        if self.filter is not None:
+            # What is asked of one engine can be asked of the other.
+            cql2.condition_of(self.filter, self.filter_lang, "sqlite")
+        return self
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> AlertFilter:
@@ -199,7 +140,7 @@ class AlertFilter(BaseModel):
 
     def asked(self) -> dict[str, str]:
         """What was given, by name, as text."""
-        given = self.model_dump(exclude_none=True, mode="json")
+        given = self.model_dump(exclude_defaults=True, by_alias=True, mode="json")
         return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in given.items()}
 
 

@@ -18,9 +18,10 @@ import shapely
 import sqlalchemy as sa
 
 from api.features import AlertFeature
-from api.store.conditions import box_condition, condition, conditions_of
+from api.store.conditions import Conditions, box_condition, condition, conditions_of
 from api.store.database import Database
-from api.store.filters import AlertFilter, Bbox, SortField, parse_bbox
+from api.store.filters import AlertFilter, SortField
+from api.store.literals import Bbox, parse_bbox
 from api.store.tables import (
     UNKNOWN_SORTS_AS,
     alert_documents,
@@ -95,7 +96,10 @@ def alerts_page(database: Database, asked: AlertFilter, limit: int, cursor: str 
     last = {} if cursor is None else order.parsed(cursor)
     with database.reading() as connection:
         conditions = conditions_of(connection, asked)
-        query = _alerts_query(conditions.shape, asked.sortby, cursor is not None)
+        if conditions.besides is None:
+            query = _known_query(conditions.shape, asked.sortby, cursor is not None)
+        else:
+            query = _alerts_query(conditions, asked.sortby, cursor is not None)
         rows = connection.execute(query, {**conditions.values, **last, "most": limit + 1}).all()
     return _page(rows, limit, order, _feature)
 
@@ -111,10 +115,16 @@ def _feature(row: Any) -> AlertFeature:
 
 
 @lru_cache(maxsize=512)
-def _alerts_query(shape: tuple[str, ...], sortby: str | None, goes_on: bool) -> sa.Select[Any]:
+def _known_query(shape: tuple[str, ...], sortby: str | None, goes_on: bool) -> sa.Select[Any]:
+    return _alerts_query(Conditions(shape, {}), sortby, goes_on)
+
+
+def _alerts_query(conditions: Conditions, sortby: str | None, goes_on: bool) -> sa.Select[Any]:
     """The statement of a page: rows are chosen and ordered first, and only then are their documents read."""
     order = _Order.of(sortby)
-    chosen = sa.select(alerts.c.seq, order.value).where(*(condition(name) for name in shape))
+    chosen = sa.select(alerts.c.seq, order.value).where(*(condition(name) for name in conditions.shape))
+    if conditions.besides is not None:
+        chosen = chosen.where(conditions.besides)
     if goes_on:
         chosen = chosen.where(order.after())
     page = chosen.order_by(*order.columns()).limit(sa.bindparam("most", type_=sa.Integer())).subquery("page")

@@ -116,6 +116,35 @@ def test_filters(client: TestClient, asked: dict[str, str], number: int) -> None
     assert _get(client, ITEMS, limit=100, **asked)["numberReturned"] == number
 
 
+@pytest.mark.parametrize(
+    ("asked", "number"),
+    [
+        ({"filter": "area_ha > 10.5 AND NOT departement = '33'"}, 20),
+        ({"filter": "area_ha > 10.5", "max_area_ha": "12"}, 2),
+        ({"filter": '{"op":">","args":[{"property":"area_ha"},10.5]}', "filter-lang": "cql2-json"}, 20),
+        ({"filter": "S_INTERSECTS(geometry, BBOX(-1,44,0,44.1005))"}, 10),
+        (
+            {
+                "filter": "S_INTERSECTS(geometry, BBOX(419000,6332000,421000,6339000))",
+                "filter-crs": "http://www.opengis.net/def/crs/EPSG/0/2154",
+            },
+            7,
+        ),
+    ],
+)
+def test_filters_of_cql2(client: TestClient, asked: dict[str, str], number: int) -> None:
+    assert _get(client, ITEMS, limit=100, **asked)["numberMatched"] == number
+    assert len(client.get(ITEMS, params={"f": "geojsonl"} | asked).text.splitlines()) >= number
+
+
+def test_what_filters_may_ask_for_is_described(client: TestClient) -> None:
+    for name in ("alerts", "outlines", "zones"):
+        answer = client.get(f"/api/v1/collections/{name}/queryables")
+        assert answer.headers["content-type"] == "application/schema+json"
+        assert answer.json()["type"] == "object"
+        assert answer.json()["properties"]
+
+
 def test_lambert_93_goes_in_and_out(client: TestClient) -> None:
     lambert = "http://www.opengis.net/def/crs/EPSG/0/2154"
     answer = client.get(ITEMS, params={"limit": 1, "crs": lambert})
@@ -136,6 +165,9 @@ def test_lambert_93_goes_in_and_out(client: TestClient) -> None:
         (f"{ITEMS}?bbox=1,2,3", 400, "bbox will not do"),
         (f"{ITEMS}?colour=red", 400, "colour is no parameter"),
         (f"{ITEMS}?cursor=abc", 400, "cursor will not do"),
+        (f"{ITEMS}?filter=hectares>1", 400, "there is no property hectares"),
+        (f"{ITEMS}?filter=area_ha>1&filter-lang=sql", 400, "filter-lang will not do"),
+        (f"{ITEMS}?filter=area_ha>1&filter-crs=EPSG:1", 400, "filter-crs will not do"),
         (f"{ITEMS}?f=doc", 400, "f will not do"),
         (f"{ITEMS}?crs=EPSG:1", 400, "crs will not do"),
         (f"{ITEMS}/none", 404, "There is no alert none."),

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import pytest
 import shapely
 from hypothesis import HealthCheck, given, settings
@@ -16,67 +13,12 @@ from hypothesis import strategies as st
 
 from api.store import conditions, reading
 from api.store.database import Database
-from api.store.filters import AlertFilter, parse_bbox, parse_interval
-from api.store.ingesting import ingest
+from api.store.filters import AlertFilter
+from api.store.literals import parse_bbox, parse_interval
 from api.store.reading import alerts_page, all_alerts, outline, outlines_page
 from api.store.scan_files import FoundAlert
-from tests.api.alerts import found_alert, scan_files
+from tests.api.store.many_alerts import ALERTS
 from tiles.errors import FilterError, NotFoundError
-
-CODES = ("40", "33", "2A")
-
-
-def _alerts(number: int = 120) -> list[FoundAlert]:
-    rng = np.random.default_rng(5)
-    found = []
-    for i in range(number):
-        low = dt.date(2026, 1, 1) + dt.timedelta(days=int(rng.integers(0, 300)))
-        intact = None if i % 7 == 0 else (low - dt.timedelta(days=int(rng.integers(1, 60)))).isoformat()
-        found.append(
-            found_alert(
-                i,
-                longitude=float(rng.uniform(-180, 179.9)) if i % 3 == 0 else float(rng.uniform(-1, 1)),
-                latitude=float(rng.uniform(43, 45)),
-                size=float(rng.uniform(0.001, 0.05)),
-                area_ha=float(rng.integers(1, 40)) / 2,
-                departement=None if i % 11 == 0 else CODES[i % 3],
-                commune_insee=f"4000{i % 5}",
-                commune=f"Commune-{i % 5}",
-                state="confirmed" if i % 2 else "provisional",
-                status="closed" if i % 9 == 0 else "open",
-                first_low=low.isoformat(),
-                last_intact=intact,
-                clearcut_probability=None if i % 5 == 0 else float(rng.integers(0, 11)) / 10,
-                abuse_score=None if i % 4 == 0 else float(rng.integers(0, 5)) / 4,
-                potentially_abusive=(None, True, False)[i % 3],
-                criteria=[{"code": "area", "met": i % 6 == 0}],
-                cause="harvest" if i % 2 else None,
-            )
-        )
-    return found
-
-
-ALERTS = _alerts()
-
-
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[list[Database]]:
-    """The same alerts on the engines that there are."""
-    from api.store.database import database_url
-    from api.store.upgrading import upgrade
-
-    urls: list[str | None] = [None]
-    with contextlib.suppress(pytest.skip.Exception):
-        urls.append(request.getfixturevalue("postgres").made())
-    stores = []
-    for url in urls:
-        database = Database(database_url(url, tmp_path_factory.mktemp("store")))
-        upgrade(database)
-        ingest(database, scan_files(ALERTS), data_dir=Path("data"))
-        stores.append(database)
-    yield stores
-    for database in stores:
-        database.close()
 
 
 def _meets(bbox: str, alert: FoundAlert) -> bool:
