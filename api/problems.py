@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from api.store.filters import sentence_of
 from tiles.errors import (
     AccessRefusedError,
+    ConflictError,
     FilterError,
     InvalidParameterError,
     NotFoundError,
@@ -27,6 +28,7 @@ CODES: Final[tuple[tuple[type[SylvigieError], int], ...]] = (
     (InvalidParameterError, 400),
     (AccessRefusedError, 401),
     (NotFoundError, 404),
+    (ConflictError, 409),
     (StoreBusyError, 503),
     (StoreError, 503),
     (SylvigieError, 500),
@@ -54,6 +56,7 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
         401: "A token is missing, or not good.",
         404: "Not there.",
         406: "Not to be had in this form.",
+        409: "Another has changed it, or it is not in the state for this.",
         413: "Too long.",
         414: "The query is too long.",
         429: "Too many requests.",

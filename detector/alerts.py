@@ -62,9 +62,13 @@ class ReviewState(StrEnum):
     """What a person decided."""
 
     TO_REVIEW = "to_review"
+    ASSIGNED = "assigned"
+    """A volunteer was asked to go and see."""
     CONFIRMED = "confirmed"
     REJECTED = "rejected"
     UNCERTAIN = "uncertain"
+    PUBLISHED = "published"
+    """Confirmed, and for everybody to see."""
 
 
 class AlertStatus(StrEnum):

@@ -84,6 +84,7 @@ def ingested_line(result: IngestResult) -> str:
     told += [f"{result.superseded} closed, told otherwise or not any more"] if result.superseded else []
     told += [f"{result.older} of which a later month is known"] if result.older else []
     told += [f"{result.left_standing} of earlier scans left standing"] if result.left_standing else []
+    told += [f"{result.beside} decided by people: what it says is kept beside"] if result.beside else []
     return f"{result.scan}: {', '.join(told)}."
 
 

@@ -22,6 +22,7 @@
     │   └── StoreBusyError        another has been writing to it for too long
     ├── NotFoundError             what was asked for is not there
     ├── AccessRefusedError        a token is missing, or gives no right to this
+    ├── ConflictError             another has changed what was to be changed
     ├── FilterError               a filter of alerts that will not do
     ├── PictureError              a raster that a picture is made of is damaged
     ├── IngestError               what is to be put into the store cannot be read
@@ -141,6 +142,10 @@ class NotFoundError(SylvigieError):
 
 class AccessRefusedError(SylvigieError):
     """A token is missing, is not good any more, or gives no right to what was asked for."""
+
+
+class ConflictError(SylvigieError):
+    """Another has changed what was to be changed, or it is not in the state for it."""
 
 
 class FilterError(SylvigieError):

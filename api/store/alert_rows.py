@@ -10,6 +10,9 @@ import shapely.geometry
 
 from api.store.scan_files import FoundAlert
 
+SEEN_SINCE = "seen_since"
+"""Field of an alert that people have decided of: month, state, status and hectares of a later scan that differ."""
+
 _COLUMNS = ("tile", "state", "status", "cause", "potentially_abusive", "commune_insee", "commune", "departement")
 _NUMBERS = ("area_ha", "clearcut_probability", "abuse_score")
 _VERSIONS = ("model_version", "rules_version")
@@ -46,6 +49,39 @@ def document_of(found: FoundAlert, review: str) -> str:
         "geometry": shapely.geometry.mapping(found.geometry),
         "properties": {**found.properties, "review": review},
     }
+    return json.dumps(feature, ensure_ascii=False, allow_nan=False)
+
+
+def beside_document(document: str, found: FoundAlert, month: str) -> str | None:
+    """The document of an alert that people have decided of, with what a later scan saw beside it.
+
+    Parameters
+    ----------
+    document
+        As it stands.
+    found
+        What the scan says; where that is what stands, nothing is beside it any more.
+    month
+        Of the scan.
+
+    Returns
+    -------
+    str or None
+        None where nothing changes, or the scan is older than that which is beside it already.
+    """
+    feature = json.loads(document)
+    published = feature["properties"]
+    before = published.pop(SEEN_SINCE, None)
+    if before is not None and before["month"] > month:
+        return None
+    seen = {name: found.properties[name] for name in ("state", "status", "area_ha")}
+    if json.dumps(feature, ensure_ascii=False, allow_nan=False) == document_of(found, published["review"]):
+        if before is None:
+            return None
+    elif before is not None and seen.items() <= before.items():
+        return None
+    else:
+        published[SEEN_SINCE] = {"month": month} | seen
     return json.dumps(feature, ensure_ascii=False, allow_nan=False)
 
 

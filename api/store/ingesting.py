@@ -12,9 +12,10 @@ import numpy as np
 import shapely
 import sqlalchemy as sa
 
-from api.store.alert_rows import alert_row, document_of, said_row
+from api.store.alert_rows import alert_row, beside_document, document_of, said_row
 from api.store.cells import CellCounts
 from api.store.database import Database, Writing
+from api.store.reviews import DECIDED
 from api.store.scan_files import FoundAlert, ScanFiles, ScanKind
 from api.store.tables import (
     alert_criteria,
@@ -56,6 +57,8 @@ class IngestResult:
         Alerts of which a later month is known: what this one says of them is kept beside it.
     left_standing
         Alerts of earlier scans of the ground that this one does not tell, and that nothing in it overlaps.
+    beside
+        Alerts that people have decided of, of which this one says something else: kept beside, as ``seen_since``.
     """
 
     scan: str
@@ -66,6 +69,7 @@ class IngestResult:
     superseded: int = 0
     older: int = 0
     left_standing: int = 0
+    beside: int = 0
 
 
 def ingest(database: Database, files: ScanFiles, *, data_dir: Path, actor: str = "command") -> IngestResult:
@@ -137,10 +141,16 @@ class _Ingestion:
     def run(self, name: str) -> IngestResult:
         known = self._known(self._files.alerts)
         new = [found for found in self._files.alerts.values() if found.id not in known]
-        changed, older, unchanged = [], [], 0
+        changed, older, beside, unchanged = [], [], [], 0
         for alert_id, (row, document, month) in known.items():
             found = self._files.alerts[alert_id]
-            if document_of(found, row["review"]) == document:
+            if row["review"] in DECIDED:
+                after = beside_document(document, found, str(self._files.month))
+                if after is None:
+                    unchanged += 1
+                else:
+                    beside.append((row, found, after))
+            elif document_of(found, row["review"]) == document:
                 unchanged += 1
             elif month > str(self._files.month):
                 older.append((row["seq"], found))
@@ -149,10 +159,12 @@ class _Ingestion:
         sequences = self._insert(new)
         self._update(changed)
         said = [(sequences[found.id], found) for found in new] + [(row["seq"], found) for row, found in changed]
-        self._say(said, older)
+        self._tell_beside([(row["seq"], after) for row, _, after in beside])
+        self._say(said, [*older, *((row["seq"], found) for row, found, _ in beside)])
         superseded, left = self._supersede() if self._files.kind is ScanKind.SCAN else (0, 0)
         self._cells.write(self._connection)
-        return IngestResult(name, False, len(new), len(changed), unchanged, superseded, len(older), left)
+        counts = (len(new), len(changed), unchanged, superseded, len(older), left, len(beside))
+        return IngestResult(name, False, *counts)
 
     def _known(self, ids: Iterable[str]) -> dict[str, tuple[sa.RowMapping, str, str]]:
         """Rows, documents and months of what the store has of these alerts."""
@@ -205,6 +217,17 @@ class _Ingestion:
         of_document = sa.update(alert_documents).where(alert_documents.c.alert_seq == sa.bindparam("of_seq"))
         self._connection.execute(of_document, documents)
 
+    def _tell_beside(self, documents: Sequence[tuple[int, str]]) -> None:
+        """Change the documents alone of alerts that people have decided of."""
+        if not documents:
+            return
+        rows = [{"of_seq": seq, "feature": feature} for seq, feature in documents]
+        of_document = sa.update(alert_documents).where(alert_documents.c.alert_seq == sa.bindparam("of_seq"))
+        self._connection.execute(of_document, rows)
+        touched = {"revision": self._writing.revision, "changed_at": self._writing.now}
+        for some in _batches([seq for seq, _ in documents]):
+            self._connection.execute(sa.update(alerts).where(alerts.c.seq.in_(some)).values(touched))
+
     def _say(self, now: Sequence[tuple[int, FoundAlert]], older: Sequence[tuple[int, FoundAlert]]) -> None:
         """Keep what the scan, the rules and the models say; of `now` it counts."""
         month = str(self._files.month)
@@ -244,7 +267,7 @@ class _Ingestion:
             .join(alert_documents)
             .join(scans, alerts.c.scan_seq == scans.c.seq)
             .where(_of_source(self._files), scans.c.seq != self._scan_seq, alerts.c.status != AlertStatus.CLOSED.value)
-            .where(scans.c.month <= str(self._files.month))
+            .where(scans.c.month <= str(self._files.month), alerts.c.review.not_in(sorted(DECIDED)))
         )
         before = [row for row in self._connection.execute(query).mappings() if row["id"] not in self._files.alerts]
         heirs = _heirs(before, list(self._files.alerts.values()))

@@ -5,7 +5,8 @@
     scans ──< alert_versions >── alerts ──1 alert_documents      what a scan said, and what stands now
                                    │
           alert_criteria, evaluations, scores, alert_features    what rules and models said, by version
-          reviews, observation_reports ──< photos                what people said
+          reviews, assignments, comments, favourites             what people decided
+          observation_reports ──< photos, report_follow_ups      what people saw
     zones     alert_cells     users, tokens, subscriptions, audit_log     store_state
 
 Outlines are WKB in WGS 84 beside four columns of their bounds: no engine needs a library for that. What makes them
@@ -271,6 +272,39 @@ reviews = sa.Table(
     sa.Column("user_seq", _KEY, sa.ForeignKey("users.seq")),
     sa.Column("request_key", sa.String(64), unique=True),  # made by the client: sent twice, stored once
     sa.Column("made_at", Moment, nullable=False),
+    sa.Column("undoes", _KEY),  # row that this one takes back
+)
+
+assignments = sa.Table(
+    "assignments",
+    metadata,
+    sa.Column("seq", _KEY, primary_key=True),
+    _alert_key(index=True),
+    sa.Column("user_seq", _KEY, sa.ForeignKey("users.seq"), nullable=False, index=True),
+    sa.Column("made_by", sa.Text, nullable=False),  # as of the audit log
+    sa.Column("made_at", Moment, nullable=False),
+    sa.Column("ended_at", Moment),
+)
+
+comments = sa.Table(
+    "comments",
+    metadata,
+    sa.Column("seq", _KEY, primary_key=True),
+    sa.Column("id", sa.String(36), nullable=False, unique=True),  # UUID made by the client
+    _alert_key(index=True),
+    sa.Column("user_seq", _KEY, sa.ForeignKey("users.seq")),
+    sa.Column("token_seq", _KEY, sa.ForeignKey("tokens.seq")),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("made_at", Moment, nullable=False),
+    sa.Column("removed_at", Moment),
+)
+
+favourites = sa.Table(
+    "favourites",
+    metadata,
+    sa.Column("user_seq", _KEY, sa.ForeignKey("users.seq"), primary_key=True, autoincrement=False),
+    _alert_key(primary_key=True, autoincrement=False),
+    sa.Column("made_at", Moment, nullable=False),
 )
 
 observation_reports = sa.Table(
@@ -285,7 +319,21 @@ observation_reports = sa.Table(
     sa.Column("content", sa.Text, nullable=False),  # the form, JSON
     sa.Column("geometry", sa.LargeBinary),  # the outline, where it was corrected
     sa.Column("received_at", Moment, nullable=False),
+    sa.Column("token_seq", _KEY),
+    sa.Column("digest", sa.String(64)),  # of what was sent: sent twice, stored once
     sa.UniqueConstraint("id", "version"),
+)
+
+report_follow_ups = sa.Table(
+    "report_follow_ups",
+    metadata,
+    sa.Column("seq", _KEY, primary_key=True),
+    sa.Column("report_id", sa.String(36), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("content", sa.Text, nullable=False),  # JSON; for administrators alone
+    sa.Column("user_seq", _KEY, sa.ForeignKey("users.seq")),
+    sa.Column("made_at", Moment, nullable=False),
+    sa.UniqueConstraint("report_id", "version"),
 )
 
 photos = sa.Table(

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from api.access import Right, create_token, find_caller
 from api.store.copying import backup, check, copy, restore
 from api.store.database import SQLITE_FILE, Database, database_url
-from api.store.history import review
 from api.store.ingesting import ingest
+from api.store.reviews import Author, Decision, review
 from api.store.scan_files import ScanKind
 from api.store.tables import metadata
 from api.store.upgrading import schema_state, upgrade
@@ -33,7 +33,7 @@ def _fill(store: Database) -> str:
     ingest(store, scan_files(found, "2026-09", ScanKind.SCAN, features), data_dir=Path("data"))
     ingest(store, scan_files([found_alert(1, latitude=40.1, area_ha=7.123456789)]), data_dir=Path("data"))
     token = create_token(store, "télé", frozenset({Right.REVIEW}), None)
-    review(store, found[2].id, ReviewState.CONFIRMED, reason="vu", comment="…", token_seq=1, actor="a")
+    review(store, found[2].id, Decision(ReviewState.CONFIRMED, comment="…"), Author("a", token_seq=1))
     return token
 
 

@@ -14,14 +14,16 @@ from api.store import ingesting
 from api.store.copying import check
 from api.store.database import Database
 from api.store.filters import AlertFilter
-from api.store.history import history_of, review
+from api.store.history import history_of
 from api.store.ingesting import IngestResult, ingest
 from api.store.reading import alert, all_alerts, outlines_page, state_of
+from api.store.reviews import Author, Decision, review
 from api.store.scan_files import ScanFiles, ScanKind, read_scan
 from api.store.tables import alert_features, audit_log, evaluations, scans, scores
 from detector.alerts import ReviewState
+from models.causes import Cause
 from tests.api.alerts import found_alert, scan_files, write_scan
-from tiles.errors import IngestError, InvalidParameterError, NotFoundError
+from tiles.errors import IngestError
 
 MONTHLY = ScanKind.MONTHLY
 
@@ -118,39 +120,44 @@ def test_a_scan_of_other_ground_leaves_this_one_alone(store: Database) -> None:
     assert len(_standing(store)) == 2
 
 
+def _decide(
+    store: Database, name: str, state: ReviewState, reason: Cause | None = None, key: str | None = None
+) -> bool:
+    return review(store, name, Decision(state, reason, request_key=key), Author("token:x"))
+
+
 def test_what_a_person_decided_is_never_overwritten(store: Database) -> None:
     name = found_alert(1).id
     _put(store, scan_files([found_alert(1)], "2026-09", MONTHLY))
-    assert review(store, name, ReviewState.CONFIRMED, reason=None, comment=None, token_seq=None, actor="a")
+    assert _decide(store, name, ReviewState.CONFIRMED)
+    assert _put(store, scan_files([found_alert(1, area_ha=9.0)], "2026-10", MONTHLY)).beside == 1
+    told = alert(store, name).properties
+    assert (told["review"], told["area_ha"]) == ("confirmed", 2.5)
+    assert told["seen_since"] == {"month": "2026-10", "state": "confirmed", "status": "open", "area_ha": 9.0}
+    assert {f.id for f in all_alerts(store, AlertFilter.of({"review": "confirmed"}))} == {name}
+    assert [line["area_ha"] for line in history_of(store, name)["outlines"]] == [2.5, 9.0]
+    # The same said again changes nothing, nor what an older month said; what stands, said again, is beside it no more.
+    again = _put(store, scan_files([found_alert(1, area_ha=9.0)], "2026-11", MONTHLY))
+    assert (again.unchanged, again.beside) == (1, 0)
+    assert _put(store, scan_files([found_alert(1, area_ha=7.0)], "2026-08", MONTHLY)).beside == 0
+    assert _put(store, scan_files([found_alert(1)], "2026-12", MONTHLY)).beside == 1
+    assert "seen_since" not in alert(store, name).properties
+
+
+def test_a_scan_made_again_does_not_close_what_people_decided(store: Database) -> None:
+    _put(store, scan_files([found_alert(1), found_alert(2, latitude=45)]))
+    _decide(store, found_alert(1).id, ReviewState.CONFIRMED)
+    assert _put(store, scan_files([found_alert(3, latitude=46)])).superseded == 1
+    assert {feature.id for feature in all_alerts(store, AlertFilter())} == {found_alert(1).id, found_alert(3).id}
+
+
+def test_an_alert_that_is_looked_at_still_follows_the_scans(store: Database) -> None:
+    name = found_alert(1).id
+    _put(store, scan_files([found_alert(1)], "2026-09", MONTHLY))
+    _decide(store, name, ReviewState.UNCERTAIN)
     _put(store, scan_files([found_alert(1, area_ha=9.0)], "2026-10", MONTHLY))
     told = alert(store, name).properties
-    assert (told["review"], told["area_ha"]) == ("confirmed", 9.0)
-    assert {f.id for f in all_alerts(store, AlertFilter.of({"review": "confirmed"}))} == {name}
-    # And the same scan again finds it as it left it.
-    assert _counts(_put(store, scan_files([found_alert(1, area_ha=9.0)], "2026-11", MONTHLY))) == (0, 0, 1, 0, 0, 0)
-
-
-def test_a_review_sent_twice_is_kept_once_and_a_rejection_has_a_reason(store: Database) -> None:
-    name = found_alert(1).id
-    _put(store, scan_files([found_alert(1)]))
-
-    def decide(state: ReviewState, reason: str | None, key: str | None) -> bool:
-        return review(store, name, state, reason=reason, comment=None, token_seq=None, actor="token:x", request_key=key)
-
-    assert decide(ReviewState.REJECTED, "neige", "key-00001")
-    assert not decide(ReviewState.REJECTED, "neige", "key-00001")
-    with pytest.raises(InvalidParameterError, match="Idempotency-Key"):
-        decide(ReviewState.CONFIRMED, None, "key-00001")
-    with pytest.raises(InvalidParameterError, match="needs a reason"):
-        decide(ReviewState.REJECTED, None, None)
-    with pytest.raises(NotFoundError):
-        review(store, "none", ReviewState.CONFIRMED, reason=None, comment=None, token_seq=None, actor="a")
-    assert decide(ReviewState.UNCERTAIN, None, None)
-    lines = history_of(store, name)["reviews"]
-    assert [(line["state_before"], line["state"]) for line in lines] == [
-        ("to_review", "rejected"),
-        ("rejected", "uncertain"),
-    ]
+    assert (told["review"], told["area_ha"]) == ("uncertain", 9.0)
 
 
 def test_rules_models_and_features_are_kept_by_version(store: Database) -> None:
