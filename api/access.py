@@ -10,9 +10,10 @@ import datetime as dt
 import hashlib
 import json
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 import sqlalchemy as sa
@@ -20,28 +21,64 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from api.store.database import Database
+from api.store.reviews import Author
+from api.store.scope import EVERYTHING, Scope
 from api.store.tables import tokens
-from tiles.errors import AccessRefusedError, InvalidParameterError, NotFoundError
+from tiles.errors import AccessRefusedError, InvalidParameterError, NotAllowedError, NotFoundError
 
 TOKEN_PREFIX: Final = "syl_"
 """So that a token that was committed somewhere by mistake can be found."""
 _TOKEN_BYTES: Final = 32
 
 
+class Role(StrEnum):
+    """What a person is here for."""
+
+    PUBLIC = "public"
+    """Anybody: published alerts, and no personal data."""
+    VOLUNTEER = "volunteer"
+    """Goes and sees alerts of some départements."""
+    ANALYST = "analyst"
+    """Decides of alerts."""
+    ADMINISTRATOR = "administrator"
+
+
 class Right(StrEnum):
     """What a caller may do."""
 
     READ = "read"
-    """Read what is public."""
+    """Read what is public, and of alerts those of one's scope."""
     OPERATE = "operate"
     """See how the service does: health and figures of its work."""
+    SURVEY = "survey"
+    """See change maps, which show all ground."""
+    REPORT = "report"
+    """Send observation reports and photos, comment, keep favourites."""
     REVIEW = "review"
     """Say what was decided of an alert."""
+    ASSIGN = "assign"
+    """Ask people to go and see alerts."""
+    SEE_PEOPLE = "see_people"
+    """Read what others than oneself have written, and their names."""
+    FOLLOW_UP = "follow_up"
+    """Keep what was done about a report."""
+    MANAGE = "manage"
+    """Accounts, everybody's subscriptions, the audit log."""
 
 
 OPEN_RIGHTS: Final = frozenset({Right.READ, Right.OPERATE})
 """What anybody may do."""
-TOKEN_RIGHTS: Final = frozenset({Right.REVIEW})
+_VOLUNTEER: Final = OPEN_RIGHTS | {Right.SURVEY, Right.REPORT}
+_ANALYST: Final = _VOLUNTEER | {Right.REVIEW, Right.ASSIGN, Right.SEE_PEOPLE}
+ROLE_RIGHTS: Final[Mapping[Role, frozenset[Right]]] = MappingProxyType(
+    {
+        Role.PUBLIC: OPEN_RIGHTS,
+        Role.VOLUNTEER: _VOLUNTEER,
+        Role.ANALYST: _ANALYST,
+        Role.ADMINISTRATOR: frozenset(Right),
+    }
+)
+TOKEN_RIGHTS: Final = frozenset({Right.REVIEW, Right.REPORT})
 """What a token may be made for."""
 
 
@@ -55,16 +92,39 @@ class Caller:
         For the audit log: ``token:`` and the token's name, or ``anybody``.
     rights
         What it may do.
-    token_seq
-        Row of the token; None for anybody.
+    token_seq, user_seq
+        Row of the token, or of the person; None for anybody.
+    role
+        Of the person.
+    departements
+        Of a volunteer.
+    sees_all
+        Whether alerts that are not published are for them too.
     """
 
     name: str
     rights: frozenset[Right]
     token_seq: int | None = None
+    user_seq: int | None = None
+    role: Role = Role.PUBLIC
+    departements: frozenset[str] = frozenset()
+    sees_all: bool = False
+
+    @property
+    def scope(self) -> Scope:
+        """Alerts that they may know of."""
+        return EVERYTHING if self.sees_all else Scope(False, self.departements, self.user_seq)
+
+    @property
+    def author(self) -> Author:
+        """Who writes, for the store."""
+        return Author(self.name, self.user_seq, self.token_seq)
 
 
 ANYBODY: Final = Caller("anybody", OPEN_RIGHTS)
+"""Who has not said who they are, on a service with accounts."""
+OPEN: Final = Caller("anybody", OPEN_RIGHTS | {Right.SURVEY}, sees_all=True)
+"""The same while there is no account at all: a machine of one's own."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +142,12 @@ def allowed(right: Right) -> Callable[[Request], Awaitable[Caller]]:
     """The check that a route names as its dependency: whoever has no such right is refused."""
 
     async def check(request: Request) -> Caller:
-        caller = await caller_of(request)
+        caller: Caller | None = getattr(request.state, "caller", None)
+        if caller is None:
+            caller = request.state.caller = await caller_of(request)
         if right not in caller.rights:
+            if caller.name != ANYBODY.name:
+                raise NotAllowedError(f"This needs the right to {right}, which you do not have.")
             raise AccessRefusedError(
                 f"This needs a token with the right to {right}: make one with `sylvigie token create` on the machine "
                 "of the service, and send it as `Authorization: Bearer TOKEN`."
@@ -98,7 +162,7 @@ async def caller_of(request: Request) -> Caller:
     """Who asks, by the request's token."""
     header = request.headers.get("authorization")
     if header is None:
-        return ANYBODY
+        return OPEN
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token.startswith(TOKEN_PREFIX) or len(token) > 200:
         raise AccessRefusedError("The Authorization header will not do: send `Bearer` and a token of this service.")
@@ -120,7 +184,7 @@ def find_caller(database: Database, token: str) -> Caller:
     if row is None or row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now):
         raise AccessRefusedError("The token is unknown, has expired or was revoked: ask for a new one.")
     rights = frozenset(Right(name) for name in json.loads(row.rights))
-    return Caller(f"token:{row.name}", OPEN_RIGHTS | rights, row.seq)
+    return Caller(f"token:{row.name}", OPEN_RIGHTS | rights | {Right.SURVEY}, row.seq, sees_all=True)
 
 
 def create_token(database: Database, name: str, rights: frozenset[Right], expires_at: dt.datetime | None) -> str:

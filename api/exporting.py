@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from api.exports import ExportFormat, stream, write
 from api.exports import write_stable as write_stable_file
 from api.features import CollectionInfo
-from api.service import Service, current_state, service_of
+from api.service import Service, current_state, scope_of, service_of
 from api.settings import Settings
 from api.store.database import Database
 from api.store.filters import AlertFilter
@@ -59,8 +59,8 @@ def export_answer(request: Request, asked: AlertFilter, form: ExportFormat) -> S
         link = service.base_url(request) + f"{request.url.path}?{request.url.query}"
         info = info_of(service.database, service.settings, asked, state, link)
         name = f"alertes-{info.made:%Y%m%d}{form.suffix}"
-        headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-cache"}
-        chunks = _ExportChunks(service, stream(all_alerts(service.database, asked), form, info))
+        headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-cache"}
+        chunks = _ExportChunks(service, stream(all_alerts(service.database, asked, scope_of(request)), form, info))
         return StreamingResponse(chunks, media_type=form.media_type, headers=headers)
     except BaseException:
         service.exports.release()

@@ -17,6 +17,7 @@ from tiles.errors import (
     ConflictError,
     FilterError,
     InvalidParameterError,
+    NotAllowedError,
     NotFoundError,
     StoreBusyError,
     StoreError,
@@ -26,6 +27,7 @@ from tiles.errors import (
 CODES: Final[tuple[tuple[type[SylvigieError], int], ...]] = (
     (FilterError, 400),
     (InvalidParameterError, 400),
+    (NotAllowedError, 403),
     (AccessRefusedError, 401),
     (NotFoundError, 404),
     (ConflictError, 409),
@@ -54,6 +56,7 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
         304: "Not changed since it was asked for last.",
         400: "A parameter will not do.",
         401: "A token is missing, or not good.",
+        403: "Not for you.",
         404: "Not there.",
         406: "Not to be had in this form.",
         409: "Another has changed it, or it is not in the state for this.",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from detector.alerts import ReviewState
+from models.causes import Cause
 
 
 class Link(BaseModel):
@@ -137,6 +139,8 @@ class ReviewLine(BaseModel):
     state: ReviewState
     reason: str | None
     made_at: dt.datetime
+    undone: bool = Field(description="Whether a later line takes it back.")
+    undoes: bool = Field(description="Whether it takes another back.")
 
 
 class History(BaseModel):
@@ -155,8 +159,123 @@ class NewReview(BaseModel):
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     state: ReviewState = Field(examples=["rejected"])
-    reason: str | None = Field(default=None, min_length=1, max_length=200, examples=["dépérissement, vu sur place"])
+    reason: Cause | None = Field(
+        default=None, description="What it was instead; of a rejection alone, and needed there.", examples=["dieback"]
+    )
     comment: str | None = Field(default=None, min_length=1, max_length=4000)
+    seen_state: ReviewState | None = Field(
+        default=None, description="State that was seen; where another has changed it since, the answer is 409."
+    )
+
+
+class Assignment(BaseModel):
+    """Who is asked to go and see: alerts by name, or all of a département that nobody has looked at."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user: int = Field(ge=1, le=2**53, description="Number of the person.")
+    alerts: list[Annotated[str, Field(max_length=64)]] | None = Field(default=None, min_length=1, max_length=500)
+    departement: str | None = Field(default=None, pattern=r"^([0-9][0-9AB]|97[1-6])$", examples=["40"])
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.alerts is None) == (self.departement is None):
+            raise ValueError("either alerts or departement is given")
+        return self
+
+
+class Assigned(BaseModel):
+    """What came of it."""
+
+    assigned: int
+
+
+class NewComment(BaseModel):
+    """What somebody says of an alert."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: UUID = Field(description="Made by the client: sent twice, it is kept once.")
+    text: str = Field(min_length=1, max_length=4000)
+
+
+class CommentLine(BaseModel):
+    """What somebody said of an alert."""
+
+    id: UUID
+    text: str
+    made_at: dt.datetime
+    by: str | None = Field(description="Name, for those who may see names.")
+    mine: bool
+
+
+class Favourites(BaseModel):
+    """Identities of one's favourites, the newest first."""
+
+    alerts: list[str]
+
+
+class NewReport(BaseModel):
+    """An observation report; `/api/v1/reports/form` lists its fields."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    alert_id: str = Field(max_length=64, examples=["SYL-30TXP-20261004-0a1b2c3d"])
+    observed_on: dt.date
+    answers: dict[Annotated[str, Field(max_length=64)], str | None] = Field(
+        max_length=100, examples=[{"weather": "pluie", "plantation": "no"}]
+    )
+    outline: dict[str, Any] | None = Field(default=None, description="GeoJSON, where it was corrected.")
+    of_version: int | None = Field(default=None, ge=1, le=10_000, description="Version that this is written over.")
+
+
+class ReportKept(BaseModel):
+    """What was kept."""
+
+    id: UUID
+    version: int
+
+
+class Report(BaseModel):
+    """A version of a report."""
+
+    id: UUID
+    version: int
+    alert_id: str
+    observed_on: dt.date
+    received_at: dt.datetime
+    answers: dict[str, str]
+    outline: dict[str, Any] | None
+
+
+class Reports(BaseModel):
+    """Versions of reports, by report and version."""
+
+    reports: list[Report]
+
+
+class FollowUp(BaseModel):
+    """What was done about a report; for administrators alone."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    answers: dict[Annotated[str, Field(max_length=64)], str | None] = Field(max_length=100)
+
+
+class FormQuestion(BaseModel):
+    """A field of the form."""
+
+    name: str
+    fr: str
+    answer: str
+    choices: dict[str, str] = Field(description="Of a choice: what is sent, and what is read.")
+
+
+class FormTab(BaseModel):
+    """A step of the form."""
+
+    fr: str
+    fields: list[FormQuestion]
 
 
 class Health(BaseModel):

@@ -11,10 +11,12 @@ from pathlib import Path
 from fastapi import Request, Response
 from pydantic import BaseModel
 
+from api.access import Caller
 from api.middleware import Figures
 from api.settings import Settings
 from api.store.database import Database
 from api.store.reading import StoreState, state_of
+from api.store.scope import PUBLISHED, Scope
 
 
 @dataclass
@@ -67,7 +69,7 @@ def answer(request: Request, make: Callable[[Service, StoreState], Response]) ->
     service = service_of(request)
     state = current_state(service)
     tag = _entity_tag(request, state)
-    validators = {"ETag": tag, "Cache-Control": "no-cache"}
+    validators = {"ETag": tag, "Cache-Control": "no-cache" if scope_of(request) == PUBLISHED else "private, no-cache"}
     seen = {each.strip() for each in request.headers.get("if-none-match", "").split(",")}
     if tag in seen or "*" in seen:
         return Response(status_code=304, headers=validators)
@@ -83,8 +85,15 @@ def model_answer(model: BaseModel) -> Response:
 
 def _entity_tag(request: Request, state: StoreState) -> str:
     """Name of what an address gives in a state of the store."""
-    seen = f"{state.revision} {state.changed_at.isoformat()} {request.url.path}?{request.url.query}"
+    where = f"{request.url.path}?{request.url.query}"
+    seen = f"{state.revision} {state.changed_at.isoformat()} {where} {scope_of(request).name}"
     return f'W/"{hashlib.blake2b(seen.encode(), digest_size=12).hexdigest()}"'
+
+
+def scope_of(request: Request) -> Scope:
+    """Alerts that the caller of a request may know of; its route has named a right, which told who calls."""
+    caller: Caller = request.state.caller
+    return caller.scope
 
 
 def current_state(service: Service) -> StoreState:

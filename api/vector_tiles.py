@@ -12,9 +12,10 @@ import shapely
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from api.store.cells import CELL_LEVELS, LEVELS
+from api.store.cells import CELL_LEVELS, LEVELS, CellCounts
 from api.store.conditions import box_condition, condition
 from api.store.database import Database
+from api.store.scope import EVERYTHING, Scope
 from api.store.tables import alert_cells, alerts
 from tiles.errors import NotFoundError
 
@@ -25,6 +26,7 @@ MOST_ZOOM: Final = 18
 _EXTENT: Final = 4096
 _BUFFER: Final = 64
 """Units beyond the tile's edge, so that an outline's line does not show where tiles meet."""
+_BOUNDS: Final = ("min_lon", "min_lat", "max_lon", "max_lat")
 _COLUMNS: Final = ("id", "state", "status", "review", "area_ha", "potentially_abusive", "abuse_score", "first_low")
 
 
@@ -82,7 +84,7 @@ class TileAddress:
         return np.column_stack([x, y]) * _EXTENT
 
 
-def alerts_tile(database: Database, address: TileAddress) -> bytes:
+def alerts_tile(database: Database, address: TileAddress, scope: Scope = EVERYTHING) -> bytes:
     """A tile of the alerts that stand; empty where there is none.
 
     Parameters
@@ -92,36 +94,65 @@ def alerts_tile(database: Database, address: TileAddress) -> bytes:
     address
         Of the tile. Up to zoom 11 the layer ``cells`` holds points: `alerts`, `abusive` and `area_ha` of each cell of
         a 32 x 32 grid. Beyond, the layer ``alerts`` holds outlines.
+    scope
+        Alerts that may be known of.
     """
     if address.z < FURTHEST_WITH_OUTLINES:
-        return _encoded("cells", _cells(database, address))
-    return _encoded("alerts", _outlines(database, address))
+        kept = _kept_counts(database, address) if scope.everything else _counted(database, address, scope)
+        return _encoded("cells", _cells(address, kept))
+    return _encoded("alerts", _outlines(database, address, scope))
 
 
-def _cells(database: Database, address: TileAddress) -> list[dict[str, Any]]:
+_Counts = dict[tuple[int, int], tuple[int, int, int]]
+"""Alerts, abusive ones and square metres, by column and row."""
+
+
+def _kept_counts(database: Database, address: TileAddress) -> _Counts:
     cells, side = alert_cells.c, 1 << CELL_LEVELS
     x, y = address.x * side, address.y * side
     query = sa.select(cells.x, cells.y, cells.alerts, cells.abusive, cells.area_m2).where(
         cells.level == address.z + CELL_LEVELS, cells.x.between(x, x + side - 1), cells.y.between(y, y + side - 1)
     )
     with database.reading() as connection:
-        rows = connection.execute(query.order_by(cells.x, cells.y)).all()
-    step = _EXTENT // side
+        rows = connection.execute(query).all()
+    return {(row.x, row.y): (row.alerts, row.abusive, row.area_m2) for row in rows}
+
+
+def _counted(database: Database, address: TileAddress, scope: Scope) -> _Counts:
+    """The same of a part of the alerts, of which no counts are kept."""
+    columns = [alerts.c[name] for name in ("status", "area_ha", "potentially_abusive", *_BOUNDS)]
+    counts = CellCounts()
+    with database.reading() as connection:
+        box = box_condition(connection, alerts, address.bounds())
+        query = sa.select(*columns).where(*map(condition, ("standing", *box.shape, *scope.shape)))
+        for row in connection.execute(query, {**box.values, **scope.values}).mappings():
+            counts.add(dict(row))
+    level, side = address.z + CELL_LEVELS, 1 << CELL_LEVELS
+    return {
+        (x, y): told
+        for (of_level, x, y), told in counts.totals().items()
+        if of_level == level and (x // side, y // side) == (address.x, address.y)
+    }
+
+
+def _cells(address: TileAddress, counts: _Counts) -> list[dict[str, Any]]:
+    side = 1 << CELL_LEVELS
+    x, y, step = address.x * side, address.y * side, _EXTENT // side
     return [
         {
-            "geometry": shapely.Point((row.x - x) * step + step // 2, (row.y - y) * step + step // 2),
-            "properties": {"alerts": row.alerts, "abusive": row.abusive, "area_ha": row.area_m2 / 10_000},
+            "geometry": shapely.Point((column - x) * step + step // 2, (row - y) * step + step // 2),
+            "properties": {"alerts": n, "abusive": abusive, "area_ha": area_m2 / 10_000},
         }
-        for row in rows
+        for (column, row), (n, abusive, area_m2) in sorted(counts.items())
     ]
 
 
-def _outlines(database: Database, address: TileAddress) -> list[dict[str, Any]]:
+def _outlines(database: Database, address: TileAddress, scope: Scope) -> list[dict[str, Any]]:
     columns = [alerts.c[name] for name in _COLUMNS]
     with database.reading() as connection:
         box = box_condition(connection, alerts, address.bounds(_BUFFER / _EXTENT))
-        query = sa.select(*columns, alerts.c.geometry).where(*map(condition, ("standing", *box.shape)))
-        rows = connection.execute(query.order_by(alerts.c.seq), box.values).all()
+        query = sa.select(*columns, alerts.c.geometry).where(*map(condition, ("standing", *box.shape, *scope.shape)))
+        rows = connection.execute(query.order_by(alerts.c.seq), {**box.values, **scope.values}).all()
     if not rows:
         return []
     shapes = shapely.transform(shapely.from_wkb([row.geometry for row in rows]), address.units)

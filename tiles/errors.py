@@ -22,6 +22,7 @@
     │   └── StoreBusyError        another has been writing to it for too long
     ├── NotFoundError             what was asked for is not there
     ├── AccessRefusedError        a token is missing, or gives no right to this
+    │   └── NotAllowedError       who asks is known, and may not
     ├── ConflictError             another has changed what was to be changed
     ├── FilterError               a filter of alerts that will not do
     ├── PictureError              a raster that a picture is made of is damaged
@@ -142,6 +143,10 @@ class NotFoundError(SylvigieError):
 
 class AccessRefusedError(SylvigieError):
     """A token is missing, is not good any more, or gives no right to what was asked for."""
+
+
+class NotAllowedError(AccessRefusedError):
+    """Who asks is known, and may not do what was asked for."""
 
 
 class ConflictError(SylvigieError):

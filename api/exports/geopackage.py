@@ -22,8 +22,8 @@ import pyogrio.raw
 from api.exports import about, qgis_styles
 from api.exports.gdal_layers import LAYER, write_layer
 from api.exports.record_batches import GEOMETRY, WGS84
-from api.exports.report_form import FORM, Answer
 from api.features import AlertFeature, CollectionInfo
+from api.reports.form import FORM, Answer
 from tiles.errors import OutputError
 
 REPORTS: Final = "fiches"

@@ -16,8 +16,8 @@ from xml.etree.ElementTree import Element, SubElement
 
 from api.exports.captions import Look
 from api.exports.columns import COLUMNS, ID
-from api.exports.report_form import FORM, TABS, Answer, FormField
 from api.exports.tables import Kind
+from api.reports.form import FORM, TABS, Answer, FormField
 
 _DOCTYPE: Final = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
 _VERSION: Final = "3.28.0"

@@ -30,7 +30,7 @@ from api.schemas import (
     Link,
     SpatialExtent,
 )
-from api.service import Service, answer, service_of
+from api.service import Service, answer, scope_of, service_of
 from api.store import cql2, reading
 from api.store.cql2 import Language
 from api.store.database import Database
@@ -300,7 +300,7 @@ def alert_items(request: Request, query: Annotated[AlertsQuery, Query()]) -> Res
         return export_answer(request, _asked(query), ExportFormat(query.f))
 
     def page(database: Database) -> Page:
-        return reading.alerts_page(database, _asked(query), _limit(query), query.cursor)
+        return reading.alerts_page(database, _asked(query), _limit(query), query.cursor, scope_of(request))
 
     return _items(request, query, page)
 
@@ -316,7 +316,13 @@ def outline_items(request: Request, query: Annotated[OutlinesQuery, Query()]) ->
 
     def page(database: Database) -> Page:
         return reading.outlines_page(
-            database, _limit(query), query.cursor, bbox=_box(query), alert=query.alert, month=query.month
+            database,
+            _limit(query),
+            query.cursor,
+            bbox=_box(query),
+            scope=scope_of(request),
+            alert=query.alert,
+            month=query.month,
         )
 
     return _items(request, query, page)
@@ -346,7 +352,7 @@ def item(
     """One feature of a collection; closed alerts are found too."""
 
     def make(service: Service, _: StoreState) -> Response:
-        feature = COLLECTIONS[collection].one(service.database, feature_id)
+        feature = COLLECTIONS[collection].one(service.database, feature_id, scope_of(request))
         root = f"{service.base_url(request)}{ROOT}/collections/{collection}"
         document = json.loads(feature_in(feature, query.crs))
         document["links"] = _plain(

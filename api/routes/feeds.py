@@ -11,7 +11,7 @@ from api.exporting import info_of
 from api.exports.atom import MEDIA_TYPE, atom_feed
 from api.problems import responses
 from api.routes.features import ROOT
-from api.service import Service, answer
+from api.service import Service, answer, scope_of
 from api.store.filters import AlertFilter
 from api.store.reading import StoreState, newest_changes
 
@@ -36,7 +36,7 @@ def departement_feed(
         address = service.base_url(request) + request.url.path
         asked = AlertFilter(departement=departement)
         info = info_of(service.database, service.settings, asked, state, address)
-        newest = newest_changes(service.database, departement, _ENTRIES)
+        newest = newest_changes(service.database, departement, _ENTRIES, scope_of(request))
         items = f"{service.base_url(request)}{ROOT}/collections/alerts/items"
         feed = atom_feed(newest, info, lambda alert_id: f"{items}/{alert_id}")
         return Response(feed, media_type=MEDIA_TYPE)

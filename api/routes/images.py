@@ -16,7 +16,7 @@ from api.routes.alerts import AlertId
 from api.routes.features import ROOT
 from api.routes.maps import Place, Zoom
 from api.schemas import LegendEntry, Series
-from api.service import Service, answer, model_answer
+from api.service import Service, answer, model_answer, scope_of
 from api.store.images import change_maps, chip_path, series_of
 from api.store.reading import StoreState, alert
 from api.vector_tiles import TileAddress
@@ -40,7 +40,7 @@ def series(request: Request, alert_id: AlertId) -> Response:
     """Mean NDVI of an alert's clear pixels on each date that the scan knows; empty where none was kept."""
 
     def make(service: Service, _: StoreState) -> Response:
-        dates = series_of(service.database, service.data_dir, alert_id)
+        dates = series_of(service.database, service.data_dir, alert_id, scope_of(request))
         return model_answer(Series.model_validate({"id": alert_id, "dates": [asdict(each) for each in dates]}))
 
     return answer(request, make)
@@ -64,7 +64,7 @@ def chip(
     """The ground around an alert on the clearest date, with its outline."""
 
     def make(service: Service) -> bytes:
-        path = chip_path(service.database, service.data_dir, alert_id, moment)
+        path = chip_path(service.database, service.data_dir, alert_id, moment, scope_of(request))
         shape = alert(service.database, alert_id).geometry if outline else None
         return pictures.chip_picture(path, kind, form, size, shape)
 
@@ -91,7 +91,7 @@ def chip_tile(
     TileAddress(z, x, y)
 
     def make(service: Service) -> bytes:
-        path = chip_path(service.database, service.data_dir, alert_id, moment)
+        path = chip_path(service.database, service.data_dir, alert_id, moment, scope_of(request))
         return pictures.chip_tile(path, kind, form, z, x, y)
 
     return _picture(request, form, make)
@@ -101,6 +101,7 @@ def chip_tile(
     "/tiles/change/{layer}/{z}/{x}/{y}.{form}",
     responses=responses(304, 404) | _PICTURE,
     response_class=Response,
+    dependencies=[Depends(allowed(Right.SURVEY))],
     summary="Change maps as map tiles",
 )
 def change_tile(

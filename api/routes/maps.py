@@ -10,7 +10,7 @@ from api import vector_tiles
 from api.access import Right, allowed
 from api.problems import responses
 from api.routes.features import ROOT
-from api.service import Service, answer
+from api.service import Service, answer, scope_of
 from api.store.reading import StoreState
 from api.vector_tiles import TileAddress
 
@@ -32,6 +32,7 @@ def alerts_tile(request: Request, z: Zoom, x: Place, y: Place) -> Response:
     address = TileAddress(z, x, y)
 
     def make(service: Service, _: StoreState) -> Response:
-        return Response(vector_tiles.alerts_tile(service.database, address), media_type=vector_tiles.MEDIA_TYPE)
+        tile = vector_tiles.alerts_tile(service.database, address, scope_of(request))
+        return Response(tile, media_type=vector_tiles.MEDIA_TYPE)
 
     return answer(request, make)

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from api.store import cql2
 from api.store.filters import AlertFilter
 from api.store.literals import Bbox, parse_bbox, parse_interval, parse_moment
+from api.store.scope import Scope, scope_condition
 from api.store.tables import alert_criteria, alert_versions, alerts, zones
 from detector.alerts import AlertStatus
 
@@ -44,10 +45,10 @@ class Conditions:
     besides: sa.ColumnElement[bool] | None = None
 
 
-def conditions_of(connection: sa.Connection, asked: AlertFilter) -> Conditions:
-    """The conditions of a filter of alerts."""
-    shape: list[str] = []
-    values: dict[str, Any] = {}
+def conditions_of(connection: sa.Connection, asked: AlertFilter, scope: Scope) -> Conditions:
+    """The conditions of a filter of alerts, among those of a scope."""
+    shape: list[str] = [*scope.shape]
+    values: dict[str, Any] = {**scope.values}
     if asked.status is None:
         shape.append("standing")
     for name in ("state", "status", "review", "cause", "criterion", "min_area_ha", "max_area_ha", "min_probability"):
@@ -130,6 +131,8 @@ def condition(name: str) -> sa.ColumnElement[bool]:
         return sa.or_(*(_in_box(_TABLES[table], way, number) for number, way in enumerate(ways)))
     if name.startswith("potentially_abusive "):
         return column.potentially_abusive.is_(name.endswith("True"))
+    if name.startswith("published"):
+        return scope_condition(name)
     if name.endswith(" in order"):
         bound = name.removesuffix(" in order")
         hectares: sa.ColumnElement[float] = sa.literal_column("+alerts.area_ha", sa.Double())

@@ -81,27 +81,37 @@ def database_url(configured: str | None, data_dir: Path) -> sa.URL:
 
 
 @dataclass(frozen=True)
-class Writing:
-    """A transaction that writes.
+class WritingAside:
+    """A transaction that writes what no answer's validator depends on: reports, comments, the audit log.
 
     Parameters
     ----------
     connection
         Of the transaction.
-    revision
-        That the store will have.
     now
-        The moment of the transaction (UTC).
+        Its moment (UTC).
     """
 
     connection: sa.Connection
-    revision: int
     now: dt.datetime
 
     def audit(self, actor: str, action: str, subject: str, detail: str | None = None) -> None:
         """Note who did what; no personal data."""
         line = {"at": self.now, "actor": actor, "action": action, "subject": subject, "detail": detail}
         self.connection.execute(sa.insert(audit_log), line)
+
+
+@dataclass(frozen=True)
+class Writing(WritingAside):
+    """A transaction that writes what is given out.
+
+    Parameters
+    ----------
+    revision
+        That the store will have.
+    """
+
+    revision: int
 
 
 class Database:
@@ -118,7 +128,9 @@ class Database:
     def __init__(self, url: sa.URL, readers: int = 20) -> None:
         self.url = url
         if self.is_sqlite:
-            self.engine = sa.create_engine(url, pool_size=readers, max_overflow=0, connect_args={"timeout": 30})
+            self.engine = sa.create_engine(
+                url, pool_size=readers, max_overflow=0, hide_parameters=True, connect_args={"timeout": 30}
+            )
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
             sa.event.listen(self.engine, "begin", _begin_sqlite)
         else:
@@ -127,6 +139,8 @@ class Database:
                     url,
                     pool_size=readers,
                     max_overflow=0,
+                    # What somebody wrote is in no error.
+                    hide_parameters=True,
                     connect_args={"options": _POSTGRES_OPTIONS},
                 )
                 sa.event.listen(self.engine, "checkin", _note_use)
@@ -193,7 +207,13 @@ class Database:
             now = dt.datetime.now(dt.UTC)
             changed = sa.update(store_state).values(revision=store_state.c.revision + 1, changed_at=now)
             revision = connection.execute(changed.returning(store_state.c.revision)).scalar_one()
-            yield Writing(connection, revision, now)
+            yield Writing(connection, now, revision)
+
+    @contextmanager
+    def writing_aside(self) -> Iterator[WritingAside]:
+        """As of `writing`; the store's revision stays."""
+        with self.altering() as connection:
+            yield WritingAside(connection, dt.datetime.now(dt.UTC))
 
     @contextmanager
     def altering(self) -> Iterator[sa.Connection]:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from api.store.database import Database
+from api.store.scope import EVERYTHING, Scope, scope_condition
 from api.store.tables import alerts, scans
 from detector.chips import CHIPS_FOLDER, SERIES_FILE, Moment
 from tiles.errors import NotFoundError, PictureError
@@ -27,7 +28,7 @@ class SeriesDate:
     clear_share: float
 
 
-def chip_path(database: Database, data_dir: Path, alert_id: str, moment: Moment) -> Path:
+def chip_path(database: Database, data_dir: Path, alert_id: str, moment: Moment, scope: Scope = EVERYTHING) -> Path:
     """Where a chip of an alert is.
 
     Raises
@@ -35,14 +36,14 @@ def chip_path(database: Database, data_dir: Path, alert_id: str, moment: Moment)
     tiles.errors.NotFoundError
         When there is no such alert, or no chip of it.
     """
-    for folder in (_folder(database, data_dir, alert_id), data_dir):
+    for folder in (_folder(database, data_dir, alert_id, scope), data_dir):
         path = folder / CHIPS_FOLDER / alert_id / f"{moment}.tif"
         if path.is_file():
             return path
     raise NotFoundError(f"There is no image of {alert_id[:64]} {moment} its loss.")
 
 
-def series_of(database: Database, data_dir: Path, alert_id: str) -> list[SeriesDate]:
+def series_of(database: Database, data_dir: Path, alert_id: str, scope: Scope = EVERYTHING) -> list[SeriesDate]:
     """The NDVI of an alert, date by date; empty where no scan kept it.
 
     Raises
@@ -52,7 +53,7 @@ def series_of(database: Database, data_dir: Path, alert_id: str) -> list[SeriesD
     tiles.errors.PictureError
         When the file is damaged.
     """
-    path = _folder(database, data_dir, alert_id) / SERIES_FILE
+    path = _folder(database, data_dir, alert_id, scope) / SERIES_FILE
     if not path.is_file():
         return []
     try:
@@ -102,10 +103,11 @@ def _newest_of_each(folder: Path, prefix: str) -> list[Path]:
     return newest
 
 
-def _folder(database: Database, data_dir: Path, alert_id: str) -> Path:
-    query = sa.select(scans.c.folder).join(alerts, alerts.c.scan_seq == scans.c.seq).where(alerts.c.id == alert_id)
+def _folder(database: Database, data_dir: Path, alert_id: str, scope: Scope) -> Path:
+    query = sa.select(scans.c.folder).join(alerts, alerts.c.scan_seq == scans.c.seq)
+    query = query.where(alerts.c.id == sa.bindparam("of_id"), *map(scope_condition, scope.shape))
     with database.reading() as connection:
-        row = connection.execute(query).one_or_none()
+        row = connection.execute(query, {"of_id": alert_id, **scope.values}).one_or_none()
     if row is None:
         raise NotFoundError(f"There is no alert {alert_id[:64]}.")
     # A path that is whole by itself stays as it is.

@@ -9,9 +9,10 @@ import base64
 import binascii
 import datetime as dt
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Final
 
 import shapely
@@ -22,6 +23,7 @@ from api.store.conditions import Conditions, box_condition, condition, condition
 from api.store.database import Database
 from api.store.filters import AlertFilter, SortField
 from api.store.literals import Bbox, parse_bbox
+from api.store.scope import EVERYTHING, Scope, scope_condition
 from api.store.tables import (
     UNKNOWN_SORTS_AS,
     alert_documents,
@@ -73,7 +75,9 @@ def state_of(database: Database) -> StoreState:
         return StoreState(row.revision, row.changed_at)
 
 
-def alerts_page(database: Database, asked: AlertFilter, limit: int, cursor: str | None = None) -> Page:
+def alerts_page(
+    database: Database, asked: AlertFilter, limit: int, cursor: str | None = None, scope: Scope = EVERYTHING
+) -> Page:
     """A page of alerts.
 
     Parameters
@@ -86,6 +90,8 @@ def alerts_page(database: Database, asked: AlertFilter, limit: int, cursor: str 
         Features at most, 1 to `MOST_AT_ONCE`.
     cursor
         Of the page before.
+    scope
+        Alerts that may be known of.
 
     Raises
     ------
@@ -95,7 +101,7 @@ def alerts_page(database: Database, asked: AlertFilter, limit: int, cursor: str 
     order = _Order.of(asked.sortby)
     last = {} if cursor is None else order.parsed(cursor)
     with database.reading() as connection:
-        conditions = conditions_of(connection, asked)
+        conditions = conditions_of(connection, asked, scope)
         if conditions.besides is None:
             query = _known_query(conditions.shape, asked.sortby, cursor is not None)
         else:
@@ -136,46 +142,56 @@ def _alerts_query(conditions: Conditions, sortby: str | None, goes_on: bool) -> 
     )
 
 
-def all_alerts(database: Database, asked: AlertFilter) -> Iterator[AlertFeature]:
+def all_alerts(database: Database, asked: AlertFilter, scope: Scope = EVERYTHING) -> Iterator[AlertFeature]:
     """All alerts of a filter, page by page: memory stays flat, and no transaction is held while they are written."""
     cursor: str | None = None
     while True:
-        page = alerts_page(database, asked, _EXPORT_PAGE, cursor)
+        page = alerts_page(database, asked, _EXPORT_PAGE, cursor, scope)
         yield from page.features
         cursor = page.cursor
         if cursor is None:
             return
 
 
-def newest_changes(database: Database, departement: str, limit: int) -> list[AlertFeature]:
+def newest_changes(database: Database, departement: str, limit: int, scope: Scope = EVERYTHING) -> list[AlertFeature]:
     """Alerts of a département that stand, the newest change first."""
     query = sa.select(alerts.c.id, alerts.c.geometry, alert_documents.c.feature)
     query = query.join(alert_documents).where(
-        alerts.c.departement == departement, alerts.c.status != AlertStatus.CLOSED.value
+        alerts.c.departement == departement,
+        alerts.c.status != AlertStatus.CLOSED.value,
+        *map(scope_condition, scope.shape),
     )
+    query = query.order_by(alerts.c.changed_at.desc(), alerts.c.seq.desc()).limit(limit)
     with database.reading() as connection:
-        rows = connection.execute(query.order_by(alerts.c.changed_at.desc(), alerts.c.seq.desc()).limit(limit)).all()
+        rows = connection.execute(query, dict(scope.values)).all()
     return [_feature(row) for row in rows]
 
 
-def alert(database: Database, alert_id: str) -> AlertFeature:
+def alert(database: Database, alert_id: str, scope: Scope = EVERYTHING) -> AlertFeature:
     """One alert, also a closed one.
 
     Raises
     ------
     tiles.errors.NotFoundError
-        When there is none of that name.
+        When there is none of that name in the scope.
     """
     query = sa.select(alerts.c.id, alerts.c.geometry, alert_documents.c.feature).join(alert_documents)
+    query = query.where(alerts.c.id == sa.bindparam("of_id"), *map(scope_condition, scope.shape))
     with database.reading() as connection:
-        row = connection.execute(query.where(alerts.c.id == alert_id)).one_or_none()
+        row = connection.execute(query, {"of_id": alert_id, **scope.values}).one_or_none()
     if row is None:
         raise NotFoundError(f"There is no alert {alert_id[:64]}.")
     return _feature(row)
 
 
 def outlines_page(
-    database: Database, limit: int, cursor: str | None = None, *, bbox: str | None = None, **equal: str | None
+    database: Database,
+    limit: int,
+    cursor: str | None = None,
+    *,
+    bbox: str | None = None,
+    scope: Scope = EVERYTHING,
+    **equal: str | None,
 ) -> Page:
     """A page of the outlines that alerts had, a feature for each month in which one changed.
 
@@ -185,6 +201,8 @@ def outlines_page(
         As of `alerts_page`.
     bbox
         That they meet.
+    scope
+        Alerts that may be known of.
     **equal
         ``alert`` (identity) and ``month``.
     """
@@ -205,11 +223,12 @@ def outlines_page(
         for name, column in (("alert", alerts.c.id), ("month", version.month)):
             if equal.get(name) is not None:
                 query = query.where(column == equal[name])
-        rows = _rows_of_page(connection, query, alert_versions, bbox, order, limit, cursor)
+        query = query.where(*map(scope_condition, scope.shape))
+        rows = _rows_of_page(connection, query, alert_versions, bbox, order, limit, cursor, scope.values)
     return _page(rows, limit, order, _outline_feature)
 
 
-def outline(database: Database, outline_id: str) -> AlertFeature:
+def outline(database: Database, outline_id: str, scope: Scope = EVERYTHING) -> AlertFeature:
     """One outline.
 
     Raises
@@ -220,7 +239,8 @@ def outline(database: Database, outline_id: str) -> AlertFeature:
     alert_id, _, number = outline_id.rpartition(".")
     if alert_id and number.isascii() and number.isdigit() and len(number) < 18:
         # A version's number is its place in the order of pages: the page that begins before it begins with it.
-        page = outlines_page(database, 1, _Order(alert_versions.c.seq, None, False).token(None, int(number) - 1))
+        token = _Order(alert_versions.c.seq, None, False).token(None, int(number) - 1)
+        page = outlines_page(database, 1, token, scope=scope)
         if page.features and page.features[0].id == outline_id:
             return page.features[0]
     raise NotFoundError(f"There is no outline {outline_id[:96]}.")
@@ -247,9 +267,10 @@ def _rows_of_page(
     order: _Order,
     limit: int,
     cursor: str | None,
+    given: Mapping[str, Any] = MappingProxyType({}),
 ) -> Sequence[Any]:
-    """Rows of a table's page that meet a box and follow a cursor, and one more."""
-    values: dict[str, Any] = {}
+    """Rows of a table's page that meet a box and follow a cursor, and one more; `given` are the query's own values."""
+    values: dict[str, Any] = {**given}
     if bbox is not None:
         box = box_condition(connection, table, parse_bbox(bbox))
         query = query.where(*(condition(name) for name in box.shape))
@@ -260,8 +281,8 @@ def _rows_of_page(
     return connection.execute(query.order_by(*order.columns()).limit(limit + 1), values).all()
 
 
-def zone(database: Database, zone_id: str) -> AlertFeature:
-    """One zone.
+def zone(database: Database, zone_id: str, _: Scope = EVERYTHING) -> AlertFeature:
+    """One zone, which everybody may know of.
 
     Raises
     ------

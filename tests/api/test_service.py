@@ -229,7 +229,7 @@ def test_too_many_requests_are_told_when_to_come_back(filled: Database) -> None:
 
 def test_writes_need_a_token(client: TestClient, filled: Database) -> None:
     address = f"/api/v1/alerts/{FOUND[0].id}/reviews"
-    body = {"state": "rejected", "reason": "neige"}
+    body = {"state": "rejected", "reason": "snow"}
     token = create_token(filled, "forêt", frozenset({Right.REVIEW}), None)
     for header in (None, "Bearer syl_wrong", "Basic x", f"Bearer {token}x", f"bearer{token}"):
         refused = client.post(address, json=body, headers={} if header is None else {"Authorization": header})
@@ -243,7 +243,7 @@ def test_writes_need_a_token(client: TestClient, filled: Database) -> None:
         {"state": "rejected"},
         {"state": "gone"},
         {"state": "confirmed", "x": 1},
-        {"state": "confirmed", "reason": ""},
+        {"state": "confirmed", "reason": "snow"},
     ):
         assert client.post(address, json=wrong, headers={"Authorization": f"Bearer {token}"}).status_code == 400
     revoke_token(filled, "forêt")

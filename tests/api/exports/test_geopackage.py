@@ -19,8 +19,8 @@ import shapely
 from api.exports import ExportFormat, captions, qgis_styles, write
 from api.exports.captions import Look
 from api.exports.columns import COLUMNS, ID
-from api.exports.report_form import FORM, TABS, Answer
 from api.features import UNCORRECTED_FR, AlertFeature
+from api.reports.form import FORM, TABS, Answer
 from tests.fakes.exported_alerts import FORMULA, INFO, SCRIPT
 
 
