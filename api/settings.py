@@ -49,6 +49,8 @@ class Settings(BaseSettings):
         Whether small clouds that stay where they were are read as bare ground (ADR 0011).
     least_days_saved
         Days by which a date must make losses known sooner for its bands to be read; 0 reads all (ADR 0020).
+    chips
+        Whether the monthly run pictures alerts before and after.
     database_url
         The store: ``postgresql://user:password@host/name``; by default SQLite in the data directory.
     public_url
@@ -82,6 +84,7 @@ class Settings(BaseSettings):
     max_requests_per_host: int = Field(default=8, ge=1, le=256)
     false_clouds: bool = False
     least_days_saved: float = Field(default=2.0, ge=0, le=30)
+    chips: bool = True
     database_url: SecretStr | None = None
     public_url: str | None = Field(default=None, pattern=r"^https?://[^\s?#]+$")
     data_licence: str = "etalab-2.0"

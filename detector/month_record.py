@@ -101,17 +101,17 @@ def _heard(scene: Scene) -> dict[str, Any]:
             product.id: product.offset_evidence for product in scene.members if product.offset_evidence is not None
         },
         "classification": scene.hrefs[Band.SCL],
-        "infrared": [_infrared(product) for product in scene.members],
+        "infrared": [_remembered(product) for product in scene.members],
     }
 
 
-def _infrared(product: Scene) -> dict[str, Any]:
+def _remembered(product: Scene) -> dict[str, Any]:
     """What is needed to look at a product again in a later month: for the infrared, for pictures."""
     bands = {band.value: product.hrefs[band] for band in (*NEEDED_BANDS, *OPTIONAL_BANDS) if band in product.hrefs}
     return {"id": product.id, "dn_offset": product.dn_offset, "hrefs": bands}
 
 
-def infrared_scene(tile: str, scene: Mapping[str, Any]) -> Scene | None:
+def remembered_scene(tile: str, scene: Mapping[str, Any]) -> Scene | None:
     """A scene of a record, with the bands that it names; None where the record does not tell them."""
     acquired = dt.datetime.fromisoformat(scene["acquired"])
     products = [

@@ -19,7 +19,7 @@ from detector.alert_tables import read_found, write_found
 from detector.alerts import Alert
 from detector.known import FoundPatch
 from detector.layers.forest_mask import forest_of_layers
-from detector.month_record import days_heard, grid_of, infrared_scene, month_record, plain, skipped_of
+from detector.month_record import days_heard, grid_of, month_record, plain, remembered_scene, skipped_of
 from detector.pipeline import TileAlerts, exact_outlines, find_alerts, infrared_of, software_version, with_forest
 from detector.ports import Progress, TileJob, TileOutcome, TileStatus
 from detector.tile_rows import RowJob, RowShare, put_together
@@ -321,7 +321,7 @@ class _TileWork:
             missing=missing_of(scenes, plan, left_out, per_month) if work.is_build else (),
         )
         before = self._scenes_before(work.before)
-        remembered = [scene for told in before if (scene := infrared_scene(job.tile, told)) is not None]
+        remembered = [scene for told in before if (scene := remembered_scene(job.tile, told)) is not None]
         found = find_alerts(
             files,
             plan,

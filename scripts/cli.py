@@ -124,8 +124,8 @@ def monthly(
 ) -> None:
     """Run a month over many tiles: what cron calls."""
     from api.settings import load_settings
-    from scripts.monthly import run_month
-    from scripts.works import TrackAlerts, layers_and_rules, patch_scorer, work_tile
+    from scripts.monthly import AfterTracking, run_month
+    from scripts.works import PictureAlerts, TrackAlerts, layers_and_rules, patch_scorer, work_tile
 
     now = dt.datetime.now(dt.UTC)
     request = _request(
@@ -141,11 +141,15 @@ def monthly(
         may_build=not no_build,
     )
     request = replace(request, scorer=patch_scorer(request.root))
-    appraiser = layers_and_rules(request.root, load_settings().rules)
+    settings = load_settings()
+    appraiser = layers_and_rules(request.root, settings.rules)
     track = TrackAlerts(
         request.catalogue, request.credentials, request.params, request.max_requests_per_host, appraiser
     )
-    raise typer.Exit(run_month(request, work_tile, track, now, store_months))
+    picture = None
+    if settings.chips:
+        picture = PictureAlerts(request.catalogue, request.credentials, request.max_requests_per_host, request.threads)
+    raise typer.Exit(run_month(request, work_tile, track, now, AfterTracking(picture, store_months)))
 
 
 @reference.command("build")

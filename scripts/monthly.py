@@ -10,12 +10,13 @@ import datetime as dt
 import os
 import platform
 import socket
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol
 
+from detector.month_pictures import PicturesMade
 from detector.pipeline import software_version
 from detector.ports import AlertCounts, TileJob, TileOutcome, TileWork, TrackOutcome, TrackWork, WorkOrder
 from scripts.cluster import cluster
@@ -77,6 +78,30 @@ class StoreWork(Protocol):
         ...
 
 
+class PictureWork(Protocol):
+    """Pictures the alerts that stand after a month."""
+
+    def __call__(self, month: Month, data_dir: Path, check: Callable[[], None]) -> PicturesMade:
+        """Picture those that are new or have changed; `check` is called every now and then, and may end it."""
+        ...
+
+
+@dataclass(frozen=True)
+class AfterTracking:
+    """What is done with a month whose alerts were worked out; nothing where None.
+
+    Parameters
+    ----------
+    picture
+        Before they are put into the store.
+    store
+        Puts them in.
+    """
+
+    picture: PictureWork | None = None
+    store: StoreWork | None = None
+
+
 class HereRunner:
     """Runs the tiles in turn in this process.
 
@@ -116,6 +141,8 @@ class _Run:
     scenes_unheard: dict[str, str] = field(default_factory=dict)
     tracking_error: str | None = None
     tracking_detail: str | None = None
+    pictures: PicturesMade | None = None
+    pictures_error: str | None = None
     stored: tuple[str, ...] = ()
     store_error: str | None = None
     stopped_by: str | None = None
@@ -151,7 +178,7 @@ def newest_whole_month(today: dt.date) -> Month:
 
 
 def run_month(
-    request: RunRequest, work: TileWork, track: TrackWork, now: dt.datetime, store: StoreWork | None = None
+    request: RunRequest, work: TileWork, track: TrackWork, now: dt.datetime, after: AfterTracking = AfterTracking()
 ) -> ExitCode:
     """Run a month: its tiles, then its alerts.
 
@@ -165,7 +192,7 @@ def run_month(
         What is done with the patches of all.
     now
         The present, with a time zone.
-    store
+    after
         What is done with the months whose alerts were worked out.
 
     Returns
@@ -188,7 +215,7 @@ def run_month(
     with locked(data_dir, RUN, clock.started):
         check_clock(data_dir, clock.started.date())
         leftovers = [str(path.relative_to(data_dir)) for path in remove_leftovers(data_dir, clock.started)]
-        return _run("monthly", str(request.month), request, work, track, clock, leftovers, store)
+        return _run("monthly", str(request.month), request, work, track, clock, leftovers, after)
 
 
 def build_references(request: RunRequest, build: TileWork, now: dt.datetime) -> ExitCode:
@@ -215,7 +242,7 @@ def _run(
     track: TrackWork | None,
     clock: RunClock,
     leftovers: Sequence[str],
-    store: StoreWork | None = None,
+    after: AfterTracking = AfterTracking(),
 ) -> ExitCode:
     jobs, run, title = request.jobs(), _Run(), f"{command} {request.month}"
     try:
@@ -228,8 +255,10 @@ def _run(
             about = {"command": command, "month": str(request.month), "tiles": len(jobs)}
             reporter.tell("run_started", **about, **me, leftovers_removed=list(leftovers))
             _work(run, runner, work, track, request, jobs, clock, reporter)
-            if store is not None and run.alerts is not None and run.stopped_by is None:
-                _store(run, store, request, reporter)
+            if after.picture is not None and run.alerts is not None and run.stopped_by is None:
+                _picture(run, after.picture, request, stop, reporter)
+            if after.store is not None and run.alerts is not None and run.stopped_by is None:
+                _store(run, after.store, request, reporter)
             not_reached = run.close(request.tiles)
             facts = _about(request, run, clock, leftovers)
             kept = _record(command, prefix, request, run, not_reached, facts, clock, reporter)
@@ -314,6 +343,19 @@ def _track(run: _Run, track: TrackWork, request: RunRequest, reporter: Reporter)
     reporter.tell("tracking_done", month=str(month), alerts=alerts, months_redone=sorted(run.alerts_redone), **left)
 
 
+def _picture(run: _Run, picture: PictureWork, request: RunRequest, stop: StopRequest, reporter: Reporter) -> None:
+    """Picture the alerts; a month without all of its pictures is good, and the next run makes those that lack."""
+    try:
+        made = run.pictures = picture(request.month, request.root, stop.check)
+    except StopRunError as error:
+        run.stopped_by, run.exit_code = error.name, error.exit_code
+    except Exception as error:  # noqa: BLE001 - told; the alerts stand without
+        run.pictures_error, detail = told(error, request.root)
+        reporter.tell("pictures_failed", message=run.pictures_error, detail=detail)
+    else:
+        reporter.tell("pictures_done", **asdict(made))
+
+
 def _store(run: _Run, store: StoreWork, request: RunRequest, reporter: Reporter) -> None:
     """Put the months whose alerts were worked out into the store, the oldest first."""
     months = [*(Month.parse(month) for month in sorted(run.alerts_redone)), request.month]
@@ -350,6 +392,8 @@ def _about(request: RunRequest, run: _Run, clock: RunClock, leftovers: Sequence[
         "tracking_scenes_unheard": run.scenes_unheard,
         "tracking_error": run.tracking_error,
         "tracking_detail": run.tracking_detail,
+        "pictures": None if run.pictures is None else asdict(run.pictures),
+        "pictures_error": run.pictures_error,
         "stored": list(run.stored),
         "store_error": run.store_error,
     }
@@ -369,6 +413,10 @@ def _print(title: str, run: _Run, not_reached: Sequence[str], record: str | None
         console.print(not_known(run.warnings, "the record"), markup=False, soft_wrap=True)
     if run.tracking_error is not None:
         console.print(f"alerts not updated: {run.tracking_error}", markup=False, soft_wrap=True)
+    if run.pictures_error is not None:
+        console.print(f"no pictures: {run.pictures_error}", markup=False, soft_wrap=True)
+    for scene, reason in ({} if run.pictures is None else run.pictures.unread).items():
+        console.print(f"not read for pictures: {scene}: {reason}", markup=False, soft_wrap=True)
     if run.store_error is not None:
         console.print(f"not in the store: {run.store_error}", markup=False, soft_wrap=True)
     for line in run.stored:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,8 @@ from detector.criteria.kept import EVALUATIONS_FOLDER, EvaluationStore
 from detector.criteria.loading import load_rules
 from detector.criteria.rules import Rules
 from detector.layers.store import LAYERS_FOLDER, LayerStore
+from detector.month_pictures import PicturesMade, picture_month
+from detector.params import ChipParams
 from detector.pipeline import ScanParams
 from detector.ports import TrackOutcome
 from detector.tile_month import build_reference, work_tile
@@ -23,11 +25,12 @@ from models.card import ModelName
 from models.registry import Registry
 from models.scoring import AbuseScorer, ClearcutScorer
 from tiles.catalog import Credentials, open_catalogue
+from tiles.engine import available_threads
 from tiles.merging import archive_reader
 from tiles.month import Month
 from tiles.reader import Reader, gdal_env
 
-__all__ = ["TrackAlerts", "build_reference", "layers_and_rules", "patch_scorer", "work_tile"]
+__all__ = ["PictureAlerts", "TrackAlerts", "build_reference", "layers_and_rules", "patch_scorer", "work_tile"]
 
 
 def layers_and_rules(data_dir: Path, own_rules: Path | None) -> LayersAndRules:
@@ -90,5 +93,39 @@ class TrackAlerts:
         keep_said([alerts], rules, EvaluationStore(data_dir / EVALUATIONS_FOLDER), dt.datetime.now(dt.UTC).date())
 
     def _open_reader(self) -> tuple[Reader, dict[str, Any]]:
-        access = open_catalogue(self.catalogue, self.credentials).access
-        return archive_reader(access, self.max_requests_per_host), gdal_env(access)
+        return _opened(self.catalogue, self.credentials, self.max_requests_per_host)
+
+
+@dataclass(frozen=True)
+class PictureAlerts:
+    """Pictures the alerts of a month; see `scripts.monthly.PictureWork`.
+
+    Parameters
+    ----------
+    catalogue, credentials
+        The archive.
+    max_requests_per_host
+        Requests that are under way to one host at most.
+    threads
+        That read at once; as many as processors where None.
+    """
+
+    catalogue: str
+    credentials: Credentials | None
+    max_requests_per_host: int = 8
+    threads: int | None = None
+
+    def __call__(self, month: Month, data_dir: Path, check: Callable[[], None]) -> PicturesMade:
+        """Picture those that are new or have changed."""
+
+        def opened() -> tuple[Reader, dict[str, Any]]:
+            return _opened(self.catalogue, self.credentials, self.max_requests_per_host)
+
+        return picture_month(month, data_dir, opened, ChipParams(), self.threads or available_threads(), check)
+
+
+def _opened(
+    catalogue: str, credentials: Credentials | None, max_requests_per_host: int
+) -> tuple[Reader, dict[str, Any]]:
+    access = open_catalogue(catalogue, credentials).access
+    return archive_reader(access, max_requests_per_host), gdal_env(access)

@@ -53,8 +53,10 @@ def series_of(database: Database, data_dir: Path, alert_id: str, scope: Scope = 
     tiles.errors.PictureError
         When the file is damaged.
     """
-    path = _folder(database, data_dir, alert_id, scope) / SERIES_FILE
-    if not path.is_file():
+    # A scan keeps one file; the monthly run one for each alert.
+    places = (_folder(database, data_dir, alert_id, scope), data_dir / CHIPS_FOLDER / alert_id)
+    path = next((folder / SERIES_FILE for folder in places if (folder / SERIES_FILE).is_file()), None)
+    if path is None:
         return []
     try:
         rows = pq.read_table(path, filters=[("alert_id", "=", alert_id)]).to_pylist()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from detector.month_pictures import PicturesMade
 from detector.ports import AlertCounts, Progress, TileJob, TileOutcome, TileStatus, TrackOutcome
 from scripts import cli, works
 from scripts.exit_codes import ExitCode
@@ -31,6 +32,10 @@ def _track(month: Month, tiles: Sequence[str], data_dir: Path) -> TrackOutcome:
     return TrackOutcome(AlertCounts(1, 2, 3, 4))
 
 
+def _picture(month: Month, data_dir: Path, check: Callable[[], None]) -> PicturesMade:
+    return PicturesMade(made=3)
+
+
 def _store(months: Sequence[Month], data_dir: Path) -> list[str]:
     return [f"{month}: stored" for month in months]
 
@@ -41,6 +46,7 @@ def _fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(works, "work_tile", _work)
     monkeypatch.setattr(works, "build_reference", _work)
     monkeypatch.setattr(works, "TrackAlerts", lambda *_: _track)
+    monkeypatch.setattr(works, "PictureAlerts", lambda *_: _picture)
     monkeypatch.setattr(cli, "store_months", _store)
 
 

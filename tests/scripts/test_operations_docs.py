@@ -9,15 +9,17 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
 from typer.core import TyperGroup
 
+from detector.month_pictures import PicturesMade
 from detector.ports import TileStatus
 from scripts.cli import app
 from scripts.exit_codes import ExitCode
-from scripts.monthly import run_month
+from scripts.monthly import AfterTracking, run_month
 from tests.fakes.tile_work import NOW, broken_track, plant, request_of, track, work
 
 ROOT = Path(__file__).parents[2]
@@ -49,13 +51,23 @@ def test_every_option_of_the_run_is_told_and_exists() -> None:
     assert told == options
 
 
+def _broken(*_: object) -> Any:
+    raise OSError("gone")
+
+
 def test_every_event_and_field_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     plant(tmp_path, t31TFJ="raise")
-    run_month(request_of(tmp_path, "31TFJ", "31TGJ"), work, track, NOW, lambda *_: ["2026-05: 1 new."])
+    run_month(
+        request_of(tmp_path, "31TFJ", "31TGJ"),
+        work,
+        track,
+        NOW,
+        AfterTracking(lambda *_: PicturesMade(), lambda *_: [""]),
+    )
     events = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
     run_month(request_of(tmp_path, "31TGJ"), work, broken_track, NOW)
     events += [json.loads(line) for line in capfd.readouterr().err.splitlines()]
-    run_month(request_of(tmp_path, "31TGJ"), work, track, NOW, lambda *_: [1 / 0])  # type: ignore[arg-type]
+    run_month(request_of(tmp_path, "31TGJ"), work, track, NOW, AfterTracking(_broken, _broken))  # type: ignore[arg-type]
     events += [json.loads(line) for line in capfd.readouterr().err.splitlines()]
     assert _told("## Every month") == {event["event"] for event in events} | {"record_failed"}
     record = json.loads((tmp_path / "months" / "2026-05" / "run.json").read_text())
