@@ -11,7 +11,8 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import JSONResponse
 
-from api.access import Right, allowed
+from api.access import allowed
+from api.identity.roles import Right
 from api.middleware import Gate
 from api.openapi import description_of
 from api.problems import lay_handlers

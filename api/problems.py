@@ -16,12 +16,14 @@ from tiles.errors import (
     AccessRefusedError,
     ConflictError,
     FilterError,
+    IdentityProviderError,
     InvalidParameterError,
     NotAllowedError,
     NotFoundError,
     StoreBusyError,
     StoreError,
     SylvigieError,
+    TooManyRequestsError,
 )
 
 CODES: Final[tuple[tuple[type[SylvigieError], int], ...]] = (
@@ -31,6 +33,8 @@ CODES: Final[tuple[tuple[type[SylvigieError], int], ...]] = (
     (AccessRefusedError, 401),
     (NotFoundError, 404),
     (ConflictError, 409),
+    (TooManyRequestsError, 429),
+    (IdentityProviderError, 503),
     (StoreBusyError, 503),
     (StoreError, 503),
     (SylvigieError, 500),

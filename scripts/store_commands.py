@@ -233,7 +233,8 @@ def create(
     data_dir: _DataDir = None,
 ) -> None:
     """Make a token, and print it: this once."""
-    from api.access import Right, create_token
+    from api.access import create_token
+    from api.identity.roles import Right
     from api.settings import data_folder
     from tiles.errors import InvalidParameterError
 

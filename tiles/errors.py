@@ -23,6 +23,8 @@
     ├── NotFoundError             what was asked for is not there
     ├── AccessRefusedError        a token is missing, or gives no right to this
     │   └── NotAllowedError       who asks is known, and may not
+    ├── TooManyRequestsError      one asks too often
+    ├── IdentityProviderError     who tells who people are does not answer
     ├── ConflictError             another has changed what was to be changed
     ├── FilterError               a filter of alerts that will not do
     ├── PictureError              a raster that a picture is made of is damaged
@@ -147,6 +149,14 @@ class AccessRefusedError(SylvigieError):
 
 class NotAllowedError(AccessRefusedError):
     """Who asks is known, and may not do what was asked for."""
+
+
+class TooManyRequestsError(SylvigieError):
+    """One asks too often."""
+
+
+class IdentityProviderError(SylvigieError):
+    """The provider of identities does not answer, or not as one does."""
 
 
 class ConflictError(SylvigieError):

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
 
-from api.access import Caller, Right, allowed
+from api.access import Caller, allowed
+from api.identity.roles import Right
 from api.problems import responses
 from api.routes.features import ROOT
 from api.schemas import CommentLine, History, NewComment, NewReview

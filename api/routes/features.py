@@ -13,11 +13,12 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from api.access import Right, allowed
+from api.access import allowed
 from api.crs import STORED, Crs, bbox_in_degrees, feature_in, filter_in_degrees
 from api.exporting import export_answer
 from api.exports import ExportFormat
 from api.features import UNCORRECTED_EN, UNCORRECTED_FR, AlertFeature
+from api.identity.roles import Right
 from api.problems import responses
 from api.schemas import (
     Collection,

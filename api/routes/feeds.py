@@ -6,9 +6,10 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from api.access import Right, allowed
+from api.access import allowed
 from api.exporting import info_of
 from api.exports.atom import MEDIA_TYPE, atom_feed
+from api.identity.roles import Right
 from api.problems import responses
 from api.routes.features import ROOT
 from api.service import Service, answer, scope_of

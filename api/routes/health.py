@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from api.access import Right, allowed
+from api.access import allowed
+from api.identity.roles import Right
 from api.problems import responses
 from api.schemas import Health, Readiness
 from api.service import current_state, service_of

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from api import pictures
-from api.access import Right, allowed
+from api.access import allowed
+from api.identity.roles import Right
 from api.pictures import ChangeLayer, ChipKind, PictureForm
 from api.problems import responses
 from api.routes.alerts import AlertId

@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 from api import vector_tiles
-from api.access import Right, allowed
+from api.access import allowed
+from api.identity.roles import Right
 from api.problems import responses
 from api.routes.features import ROOT
 from api.service import Service, answer, scope_of

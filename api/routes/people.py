@@ -6,7 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
-from api.access import Caller, Right, allowed
+from api.access import Caller, allowed
+from api.identity.roles import Right
 from api.problems import responses
 from api.routes.alerts import AlertId
 from api.routes.features import ROOT

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from api.access import Caller, Right, allowed
+from api.access import Caller, allowed
+from api.identity.roles import Right
 from api.problems import responses
 from api.reports.content import FIELDS, FOLLOW_UP
 from api.reports.form import TABS, FormField

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Final, Self
@@ -11,11 +10,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from api.store import cql2
 from api.store.cql2 import Language
-from api.store.literals import parse_bbox, parse_interval, parse_moment
+from api.store.literals import is_departement, parse_bbox, parse_interval, parse_moment
 from detector.alerts import AlertState, AlertStatus, ReviewState
 from tiles.errors import FilterError
 
-_DEPARTEMENT = re.compile(r"(?:[0-9][0-9AB]|97[1-6])")
 _LIST: Final = r"^[^,\x00-\x1f]{1,64}(,[^,\x00-\x1f]{1,64}){0,99}$"
 
 
@@ -45,7 +43,7 @@ def _check_moment(text: str) -> str:
 
 
 def _check_departements(text: str) -> str:
-    wrong = [code for code in text.split(",") if not _DEPARTEMENT.fullmatch(code)]
+    wrong = [code for code in text.split(",") if not is_departement(code)]
     if wrong:
         raise ValueError("a département is a code such as 40, 2A or 971; several are separated by commas")
     return text

@@ -1,4 +1,4 @@
-"""Boxes, days and moments, as those who ask write them."""
+"""Boxes, days, moments and codes, as those who ask write them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Final
 Bbox = tuple[float, float, float, float]
 """West, south, east, north, in degrees; west is greater than east over the antimeridian."""
 
+_DEPARTEMENT: Final = re.compile(r"(?:[0-9][0-9AB]|97[1-6])")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -83,3 +84,8 @@ def parse_moment(text: str) -> dt.datetime:
         return moment.astimezone(dt.UTC)
     except (ValueError, OverflowError):
         raise ValueError("a moment is such as 2026-10-01T00:00:00Z, or a day") from None
+
+
+def is_departement(code: str) -> bool:
+    """Whether a text is the code of a département: 40, 2A, 971."""
+    return _DEPARTEMENT.fullmatch(code) is not None

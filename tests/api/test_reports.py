@@ -14,7 +14,7 @@ import shapely
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 
-from api.access import Role
+from api.identity.roles import Role
 from api.reports.content import FIELDS, FOLLOW_UP
 from api.store.database import Database
 from api.store.ingesting import ingest

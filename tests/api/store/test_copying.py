@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from api.access import Right, create_token, find_caller
+from api.access import create_token, find_caller
+from api.identity.roles import Right
 from api.store.copying import backup, check, copy, restore
 from api.store.database import SQLITE_FILE, Database, database_url
 from api.store.ingesting import ingest

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.access import Role
+from api.identity.roles import Role
 from api.store.database import Database
 from api.store.filters import AlertFilter
 from api.store.history import history_of

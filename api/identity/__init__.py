@@ -1,0 +1,1 @@
+"""Who people are: accounts, passwords, sessions, keys for scripts, and OpenID Connect."""
