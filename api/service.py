@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
+import sqlalchemy as sa
 from fastapi import Request, Response
 from pydantic import BaseModel
 
-from api.access import Caller
+from api.identity.oidc import OidcProvider
+from api.identity.sign_in import ClaimNames, SignInLimit
 from api.middleware import Figures
 from api.settings import Settings
 from api.store.database import Database
 from api.store.reading import StoreState, state_of
 from api.store.scope import PUBLISHED, Scope
+from api.store.tables import users
+
+_LOOKED_EVERY_S: Final = 1.0
 
 
 @dataclass
@@ -39,6 +47,37 @@ class Service:
 
     def __post_init__(self) -> None:
         self.exports = threading.BoundedSemaphore(self.settings.max_exports_at_once)
+        oidc = self.settings.oidc()
+        self.provider = None if oidc is None else OidcProvider(oidc)
+        self.claim_names = ClaimNames(groups=self.settings.oidc_groups_claim)
+        self.sign_in_limit = SignInLimit()
+        self.has_accounts_already = False
+        self._looked_s = -math.inf
+
+    def close(self) -> None:
+        """Close what it holds open."""
+        if self.provider is not None:
+            self.provider.close()
+        self.database.close()
+
+    def has_accounts(self) -> bool:
+        """Whether there has ever been an account; looked up once a second until there is one."""
+        now_s = time.monotonic()
+        if not self.has_accounts_already and now_s - self._looked_s > _LOOKED_EVERY_S:
+            with self.database.reading() as connection:
+                self.has_accounts_already = connection.execute(sa.select(users.c.seq).limit(1)).first() is not None
+            self._looked_s = now_s
+        return self.has_accounts_already
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether it is reached by TLS."""
+        return (self.settings.public_url or "").startswith("https://")
+
+    @property
+    def cookie_name(self) -> str:
+        """Of a session's cookie. The prefix has browsers take it from this host alone, by TLS alone."""
+        return "__Host-sylvigie" if self.is_safe else "sylvigie"
 
     @property
     def data_dir(self) -> Path:
@@ -92,8 +131,8 @@ def _entity_tag(request: Request, state: StoreState) -> str:
 
 def scope_of(request: Request) -> Scope:
     """Alerts that the caller of a request may know of; its route has named a right, which told who calls."""
-    caller: Caller = request.state.caller
-    return caller.scope
+    scope: Scope = request.state.caller.scope
+    return scope
 
 
 def current_state(service: Service) -> StoreState:

@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy import URL
 
+from api.identity.oidc import OidcParams
 from api.store.database import database_url
 from tiles.catalog import Credentials
 from tiles.errors import InvalidParameterError
@@ -55,6 +56,12 @@ class Settings(BaseSettings):
         The store: ``postgresql://user:password@host/name``; by default SQLite in the data directory.
     public_url
         Address under which the service is reached, where a proxy stands before it: links are made of it.
+    oidc_issuer, oidc_client_id, oidc_client_secret
+        Provider of identities (OpenID Connect), and what it knows this service by.
+    oidc_groups_claim
+        Claim that lists a person's groups: ``sylvigie-volunteer``, ``sylvigie-analyst``, ``sylvigie-administrator``.
+    personal_days
+        Days that the audit log and ended accounts are kept.
     data_licence
         Of what the service gives out: SPDX identifier or URL. The Licence Ouverte 2.0 by default.
     cors_origins
@@ -87,6 +94,11 @@ class Settings(BaseSettings):
     chips: bool = True
     database_url: SecretStr | None = None
     public_url: str | None = Field(default=None, pattern=r"^https?://[^\s?#]+$")
+    oidc_issuer: str | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_groups_claim: str = "groups"
+    personal_days: int = Field(default=1095, ge=30)
     data_licence: str = "etalab-2.0"
     cors_origins: str = ""
     requests_per_minute: int = Field(default=6000, ge=0)
@@ -107,7 +119,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _whole_pairs(self) -> Self:
-        for first, second in (("cdse_s3_key", "cdse_s3_secret"), ("cdse_username", "cdse_password")):
+        for first, second in (
+            ("cdse_s3_key", "cdse_s3_secret"),
+            ("cdse_username", "cdse_password"),
+            ("oidc_issuer", "oidc_client_id"),
+        ):
             if (getattr(self, first) is None) != (getattr(self, second) is None):
                 raise ValueError(
                     f"only one of {_variable(first)} and {_variable(second)} is given, and they go together"
@@ -117,6 +133,12 @@ class Settings(BaseSettings):
     def store_url(self) -> URL:
         """Address of the store; see `api.store.database.database_url`."""
         return database_url(_told(self.database_url), self.data_dir)
+
+    def oidc(self) -> OidcParams | None:
+        """The provider of identities; None where there is none."""
+        if self.oidc_issuer is None or self.oidc_client_id is None:
+            return None
+        return OidcParams(self.oidc_issuer, self.oidc_client_id, _told(self.oidc_client_secret))
 
     def credentials(self) -> Credentials:
         """What opens the archives that ask who reads."""

@@ -233,8 +233,8 @@ def create(
     data_dir: _DataDir = None,
 ) -> None:
     """Make a token, and print it: this once."""
-    from api.access import create_token
     from api.identity.roles import Right
+    from api.identity.tokens import create_token
     from api.settings import data_folder
     from tiles.errors import InvalidParameterError
 
@@ -249,7 +249,7 @@ def create(
 @token.command("list")
 def list_all(data_dir: _DataDir = None) -> None:
     """List the tokens there ever were: a JSON line each, without the tokens themselves."""
-    from api.access import list_tokens
+    from api.identity.tokens import list_tokens
     from api.settings import data_folder
 
     for each in list_tokens(open_store(data_folder(data_dir))):
@@ -261,7 +261,7 @@ def list_all(data_dir: _DataDir = None) -> None:
 @token.command("revoke")
 def revoke(name: Annotated[str, typer.Argument(help="Of the token.")], data_dir: _DataDir = None) -> None:
     """End a token."""
-    from api.access import revoke_token
+    from api.identity.tokens import revoke_token
     from api.settings import data_folder
 
     revoke_token(open_store(data_folder(data_dir)), name)

@@ -27,6 +27,8 @@ class Right(StrEnum):
     """Read what is public, and of alerts those of one's scope."""
     OPERATE = "operate"
     """See how the service does: health and figures of its work."""
+    SIGN_IN = "sign_in"
+    """Say who one is."""
     SURVEY = "survey"
     """See change maps, which show all ground."""
     REPORT = "report"
@@ -43,7 +45,7 @@ class Right(StrEnum):
     """Accounts, everybody's subscriptions, the audit log."""
 
 
-OPEN_RIGHTS: Final = frozenset({Right.READ, Right.OPERATE})
+OPEN_RIGHTS: Final = frozenset({Right.READ, Right.OPERATE, Right.SIGN_IN})
 """What anybody may do."""
 _VOLUNTEER: Final = OPEN_RIGHTS | {Right.SURVEY, Right.REPORT}
 _ANALYST: Final = _VOLUNTEER | {Right.REVIEW, Right.ASSIGN, Right.SEE_PEOPLE}

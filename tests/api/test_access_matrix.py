@@ -52,6 +52,8 @@ PATH = {
     "y": "186",
     "report_id": str(uuid4()),
     "comment_id": str(uuid4()),
+    "user": "999",
+    "name": "none",
 }
 ITEMS = "/api/v1/collections/alerts/items"
 

@@ -15,8 +15,8 @@ from fastapi.routing import APIRoute
 from pydantic import SecretStr
 from starlette.testclient import TestClient
 
-from api.access import create_token, revoke_token
 from api.identity.roles import Right
+from api.identity.tokens import create_token, revoke_token
 from api.main import ROUTERS, create_app
 from api.settings import Settings
 from api.store.database import Database

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from api.access import create_token, find_caller
 from api.identity.roles import Right
+from api.identity.tokens import create_token, find_token
 from api.store.copying import backup, check, copy, restore
 from api.store.database import SQLITE_FILE, Database, database_url
 from api.store.ingesting import ingest
@@ -57,7 +57,7 @@ def test_sqlite_to_postgresql_and_back_loses_nothing(
     assert _content(sqlite_store) == _content(there) == _content(back)
     for database in (there, back):
         assert check(database) == []
-        assert find_caller(database, token).name == "token:télé"
+        assert find_token(database, token).name == "télé"
         # Numbers of new rows go on behind those that were copied.
         assert ingest(database, scan_files([found_alert(50, latitude=10)], "2026-11"), data_dir=Path("data")).new == 1
         database.close()
