@@ -4,6 +4,9 @@
 
     SylvigieError
     ├── InvalidParameterError     a parameter outside its range
+    │   └── PhotoError            a photo that is none, is damaged, or is larger than may be
+    ├── ConflictError             what is asked for does not go with what was kept before
+    ├── NoRoomError               the disk is full
     ├── MissingDependencyError    an optional package that this command needs
     ├── CatalogueError            the catalogue is absent, broken or empty
     ├── AccessError               an archive's files cannot be opened: credentials, signatures
@@ -40,6 +43,18 @@ class SylvigieError(Exception):
 
 class InvalidParameterError(SylvigieError):
     """A parameter is outside the range that it makes sense in."""
+
+
+class PhotoError(InvalidParameterError):
+    """A photo is none, is damaged, or is larger than may be."""
+
+
+class ConflictError(SylvigieError):
+    """What is asked for does not go with what was kept before: another offset, another photo of the same name."""
+
+
+class NoRoomError(SylvigieError):
+    """The disk that files are kept on is full, or nearly."""
 
 
 class MissingDependencyError(SylvigieError):
