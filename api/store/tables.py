@@ -5,7 +5,7 @@
     scans ──< alert_versions >── alerts ──1 alert_documents      what a scan said, and what stands now
                                    │
           alert_criteria, evaluations, scores, alert_features    what rules and models said, by version
-          reviews, observation_reports ──< photos                what people said
+          reviews, observation_reports ─ ─< photos               what people said; photos by the report's UUID
     zones     alert_cells     users, tokens, subscriptions, audit_log     store_state
 
 Outlines are WKB in WGS 84 beside four columns of their bounds: no engine needs a library for that. What makes them
@@ -292,10 +292,16 @@ photos = sa.Table(
     "photos",
     metadata,
     sa.Column("seq", _KEY, primary_key=True),
-    sa.Column("id", sa.String(36), nullable=False, unique=True),
-    sa.Column("report_seq", _KEY, sa.ForeignKey("observation_reports.seq"), nullable=False, index=True),
+    sa.Column("id", sa.String(36), nullable=False, unique=True),  # UUID made by the client
+    sa.Column("report_id", sa.String(36), nullable=False, index=True),  # of the report, whatever its version
     sa.Column("kind", sa.String(16), nullable=False),
-    sa.Column("place", sa.Text, nullable=False),  # of the file
+    sa.Column("place", sa.Text, nullable=False),  # of the picture: a key of `api.photos.keeping`
+    sa.Column("thumbnail", sa.Text, nullable=False),  # likewise
+    sa.Column("width", sa.Integer, nullable=False),  # px, of the picture that is kept
+    sa.Column("height", sa.Integer, nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),  # of what came, not of what is kept
+    sa.Column("sha256", sa.String(64), nullable=False),  # likewise
+    # What EXIF said, which the file no longer says.
     sa.Column("taken_at", Moment),
     sa.Column("longitude", sa.Double),
     sa.Column("latitude", sa.Double),
