@@ -11,6 +11,8 @@ from typing import Any
 from fastapi import Request, Response
 
 from api.middleware import Figures
+from api.photos.keeping import PhotoFiles, open_photos
+from api.photos.uploads import Uploads
 from api.settings import Settings
 from api.store.database import Database
 from api.store.reading import StoreState, state_of
@@ -36,6 +38,8 @@ class Service:
 
     def __post_init__(self) -> None:
         self.exports = threading.BoundedSemaphore(self.settings.max_exports_at_once)
+        self.photos: PhotoFiles = open_photos(self.settings.photos, self.data_dir)
+        self.uploads = Uploads(self.data_dir / "uploads", self.photos, self.database)
 
     @property
     def data_dir(self) -> Path:
