@@ -329,11 +329,11 @@ class Uploads:
     def _lock(self, upload_id: str) -> FileLock:
         # One request may go from thread to thread.
         lock = FileLock(self._folder / f"{upload_id}.lock", thread_local=False)
-        try:
-            with told_of_disk():
+        with told_of_disk():
+            try:
                 lock.acquire(timeout=0)
-        except Timeout as error:
-            raise LockedError("Another request is at work on this upload: ask for its offset in a moment.") from error
+            except Timeout as error:
+                raise LockedError("Another request is at work on this photo: ask how far it is in a moment.") from error
         return lock
 
     def _about(self, upload_id: str) -> Path:

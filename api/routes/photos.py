@@ -34,7 +34,7 @@ TUS_VERSION: Final = "1.0.0"
 UPLOADS: Final = f"{ROOT}/photos/uploads/"
 """Beginning of the addresses that take whole photos."""
 _PART_TYPE: Final = "application/offset+octet-stream"
-_AT_ONCE: Final = 1 << 20
+_AT_ONCE: Final = 1 << 18
 """Bytes that are gathered before they are written."""
 
 _MAY: Final = allowed(Right.REVIEW)
@@ -44,13 +44,13 @@ _Giving = TypeVar("_Giving", bound=Callable[..., Response])
 
 
 class TusRoute(APIRoute):
-    """A route whose every answer names the protocol's version, also where it refuses."""
+    """A route that, where it is of tus, names the protocol's version in every answer, also where it refuses."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
 
         async def sent(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] == "http.response.start" and self.methods != {"GET"}:
                 MutableHeaders(scope=message)["Tus-Resumable"] = TUS_VERSION
             await send(message)
 
@@ -64,8 +64,8 @@ async def _speaks_tus(tus_resumable: Annotated[str | None, Header(max_length=20)
         )
 
 
-router = APIRouter(prefix=ROOT, tags=["Photos"], dependencies=[Depends(_MAY)])
-_uploading = APIRouter(route_class=TusRoute, dependencies=[Depends(_speaks_tus)])
+router = APIRouter(prefix=ROOT, tags=["Photos"], route_class=TusRoute, dependencies=[Depends(_MAY)])
+_BY_TUS: Final = [Depends(_speaks_tus)]
 
 PhotoId = Annotated[UUID, Path(description="UUID that the client made.")]
 _Caller = Annotated[Caller, Depends(_MAY)]
@@ -79,11 +79,12 @@ class _Metadata(BaseModel):
     kind: PhotoKind
 
 
-@_uploading.post(
+@router.post(
     "/photos",
     status_code=201,
     response_class=Response,
     responses=responses(404, 409, 412, 413, 423, 507) | {200: {"description": "It was begun already, or is kept."}},
+    dependencies=_BY_TUS,
     summary="Begin to send a photo",
     openapi_extra=_SECURITY,
 )
@@ -107,10 +108,11 @@ def begin(
     return Response(status_code=201 if new else 200, headers=headers | _headers(progress))
 
 
-@_uploading.head(
+@router.head(
     "/photos/uploads/{photo_id}",
     response_class=Response,
     responses=responses(404, 412, 423, 507),
+    dependencies=_BY_TUS,
     summary="How much of a photo has come",
     openapi_extra=_SECURITY,
 )
@@ -120,11 +122,12 @@ def progress(request: Request, photo_id: PhotoId, caller: _Caller) -> Response:
     return Response(headers=_headers(found) | {"Upload-Length": str(found.length), "Cache-Control": "no-store"})
 
 
-@_uploading.patch(
+@router.patch(
     "/photos/uploads/{photo_id}",
     status_code=204,
     response_class=Response,
     responses=responses(404, 409, 412, 413, 415, 423, 507),
+    dependencies=_BY_TUS,
     summary="Send a photo, or a part of it",
     openapi_extra=_SECURITY
     | {"requestBody": {"content": {_PART_TYPE: {"schema": {"type": "string", "format": "binary"}}}, "required": True}},
@@ -148,9 +151,6 @@ async def append(
     finally:
         await run_in_threadpool(appending.close)
     return Response(status_code=204, headers=_headers(await run_in_threadpool(uploads.progress, name, caller.name)))
-
-
-router.include_router(_uploading)
 
 
 def _picture_route(path: str, summary: str, media_type: str) -> Callable[[_Giving], _Giving]:
