@@ -13,9 +13,15 @@ from typing import Any
 from uuid import UUID
 
 import httpx2
+import hypothesis
 import pytest
+import schemathesis
 import uvicorn
+from hypothesis import HealthCheck
 from pydantic import SecretStr
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import status_code_conformance
 from starlette.testclient import TestClient
 
 from api.access import Right, create_token
@@ -30,6 +36,7 @@ from tests.api.photos.test_uploads import FullPhotos
 
 PHOTOS = "/api/v1/photos"
 CAME = telling_jpeg()
+schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
 PART = {"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-stream"}
 
 
@@ -169,6 +176,26 @@ def test_only_uploads_may_be_long(client: TestClient) -> None:
     assert _begin(client).status_code == 201
     # Longer than other bodies may be: looked at by the route, not turned away at the gate.
     assert _send(client, f"{PHOTOS}/uploads/{PHOTO}", b"x" * 1_500_000).status_code == 409
+
+
+def test_whatever_is_sent_is_answered_as_described(client: TestClient) -> None:
+    place = _begin(client).headers["Location"]
+    schema = schemathesis.openapi.from_asgi("/api/v1/openapi.json", client.app)
+    operations = [each.ok() for each in schema.get_all_operations() if isinstance(each, Ok)]
+    operations = [each for each in operations if each.path.startswith(PHOTOS)]
+    assert len(operations) == 5
+    for operation in operations:
+
+        @hypothesis.settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+        @hypothesis.given(case=operation.as_strategy())
+        def holds(case: Any) -> None:
+            case.call_and_validate(
+                checks=[not_a_server_error, status_code_conformance],
+                headers={"Authorization": client.headers["Authorization"], "Tus-Resumable": "1.0.0"},
+            )
+
+        holds()
+    assert _offset(client, place) == 0
 
 
 @pytest.fixture
