@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import errno
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from tiles.errors import InvalidParameterError, MissingDependencyError, NoRoomError, NotFoundError, StoreError
-from tiles.placing import written_beside
+from tiles.placing import PARTIAL, written_beside
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 OBJECT_SCHEMES: Final = ("s3", "gs", "az")
 """Of addresses that are no folders."""
+_PARTIAL_IS_LEFT_S: Final = 86_400.0
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -69,8 +71,15 @@ class DiskPhotos:
 
     def put(self, key: str, data: bytes) -> None:
         """As of `PhotoFiles.put`."""
-        with told_of_disk(), written_beside(self._path(key)) as partial:
-            partial.write_bytes(data)
+        path = self._path(key)
+        with told_of_disk():
+            with written_beside(path) as partial:
+                partial.write_bytes(data)
+            # What a process that was killed has left here; a younger one may be another's that is being written.
+            for left in path.parent.glob(f"{PARTIAL}*"):
+                with suppress(FileNotFoundError):
+                    if time.time() - left.stat().st_mtime > _PARTIAL_IS_LEFT_S:
+                        left.unlink()
 
     def get(self, key: str) -> bytes:
         """As of `PhotoFiles.get`."""

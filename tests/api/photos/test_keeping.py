@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import urllib.request
 from collections.abc import Iterator
@@ -103,6 +104,17 @@ def test_a_full_disk_leaves_what_was_there(
     monkeypatch.undo()
     assert files.get(KEY) == b"before"
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["a.jpg"]
+
+
+def test_what_the_killed_left_is_taken_away(tmp_path: Path) -> None:
+    files = DiskPhotos(tmp_path)
+    files.put(KEY, b"x")
+    old, young = tmp_path / "3f" / ".partial-old.jpg", tmp_path / "3f" / ".partial-young.jpg"
+    for path in (old, young):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    files.put("3f/b.jpg", b"y")
+    assert {path.name for path in (tmp_path / "3f").iterdir()} == {"a.jpg", "b.jpg", young.name}
 
 
 def test_no_key_leads_out_of_the_folder(tmp_path: Path) -> None:

@@ -46,9 +46,9 @@ def _metadata(**told: str) -> str:
 
 
 @pytest.fixture
-def reported(store: Database) -> Database:
-    add_report(store)
-    return store
+def reported(sqlite_store: Database) -> Database:
+    add_report(sqlite_store)
+    return sqlite_store
 
 
 @pytest.fixture
