@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from anyio import CapacityLimiter
 from fastapi import Request, Response
 
 from api.middleware import Figures
@@ -39,6 +40,8 @@ class Service:
     def __post_init__(self) -> None:
         self.exports = threading.BoundedSemaphore(self.settings.max_exports_at_once)
         self.photos: PhotoFiles = open_photos(self.settings.photos, self.data_dir)
+        # Photos wait for each other here, not in the threads that all requests share.
+        self.photo_thread = CapacityLimiter(1)
         self.uploads = Uploads(self.data_dir / "uploads", self.photos, self.database)
 
     @property

@@ -22,8 +22,8 @@ from tiles.errors import PhotoError
 
 LONGEST_SIDE_PX: Final = 2560
 THUMBNAIL_PX: Final = 320
-MOST_PIXELS: Final = 80_000_000
-"""Of what comes: telephones make 12 to 50 million."""
+MOST_PIXELS: Final = 65_000_000
+"""Of what comes: telephones make 12 to 64 million. One at a time takes up to about 600 MB (docs/photos.md)."""
 _MOST_SCANS: Final = 100
 """Of a progressive JPEG: cameras write one, and encoders about ten; each takes a pass over all pixels."""
 _MOST_PROFILE_BYTES: Final = 1_000_000
@@ -162,7 +162,7 @@ def _reduced(picture: Image.Image) -> Image.Image:
     elif picture.mode in ("P", "PA", "LA", "1", "RGBa", "La") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
     # A JPEG is decoded at a half or less of its size, where that is enough.
-    picture.thumbnail((LONGEST_SIDE_PX, LONGEST_SIDE_PX), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    picture.thumbnail((LONGEST_SIDE_PX, LONGEST_SIDE_PX), Image.Resampling.LANCZOS, reducing_gap=1.5)
     picture.load()
     fresh = Image.new("RGB", picture.size, "white")
     if picture.mode == "RGBA":

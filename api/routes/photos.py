@@ -12,6 +12,7 @@ from email.utils import format_datetime
 from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
@@ -141,8 +142,8 @@ async def append(
     """Add to what has come. With the last byte the photo is cleaned and kept; then only is this answered."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != _PART_TYPE:
         raise HTTPException(415, f"Send the part as {_PART_TYPE}.")
-    uploads, name = service_of(request).uploads, str(photo_id)
-    appending = await run_in_threadpool(uploads.append, name, upload_offset, caller.name)
+    service, name = service_of(request), str(photo_id)
+    appending = await run_in_threadpool(service.uploads.append, name, upload_offset, caller.name)
     try:
         await _take(request, appending)
     except ClientDisconnect:
@@ -150,7 +151,9 @@ async def append(
         return Response(status_code=204)
     finally:
         await run_in_threadpool(appending.close)
-    return Response(status_code=204, headers=_headers(await run_in_threadpool(uploads.progress, name, caller.name)))
+    # With the last byte this cleans the photo, which takes long.
+    found = await to_thread.run_sync(service.uploads.progress, name, caller.name, limiter=service.photo_thread)
+    return Response(status_code=204, headers=_headers(found))
 
 
 def _picture_route(path: str, summary: str, media_type: str) -> Callable[[_Giving], _Giving]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from api.photos.keeping import DiskPhotos, ObjectPhotos, PhotoFiles, open_photos
-from tiles.errors import InvalidParameterError, NoRoomError, NotFoundError, StoreError
+from tiles.errors import InvalidParameterError, MissingDependencyError, NoRoomError, NotFoundError, StoreError
 
 KEY = "3f/a.jpg"
 
@@ -68,6 +69,15 @@ def test_an_address_without_a_bucket_is_refused(tmp_path: Path) -> None:
     assert isinstance(open_photos("s3://bucket", tmp_path), ObjectPhotos)
     with pytest.raises(InvalidParameterError, match="SYLVIGIE_PHOTOS"):
         open_photos("s3://", tmp_path)
+
+
+def test_without_its_package_an_object_store_is_refused_with_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("obstore", "obstore.exceptions", "obstore.store"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingDependencyError, match=r"sylvigie\[photos\]"):
+        open_photos("s3://bucket", tmp_path)
 
 
 def test_an_object_store_that_is_away_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
