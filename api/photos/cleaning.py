@@ -23,7 +23,9 @@ from tiles.errors import PhotoError
 LONGEST_SIDE_PX: Final = 2560
 THUMBNAIL_PX: Final = 320
 MOST_PIXELS: Final = 65_000_000
-"""Of what comes: telephones make 12 to 64 million. One at a time takes up to about 600 MB (docs/photos.md)."""
+"""Of what comes: telephones make 12 to 64 million. docs/photos.md tells the memory that the largest take."""
+_DRAFT_SCALE: Final = 1.5
+"""Sides of a draft, as a multiple of those that are kept."""
 _MOST_SCANS: Final = 100
 """Of a progressive JPEG: cameras write one, and encoders about ten; each takes a pass over all pixels."""
 _MOST_PROFILE_BYTES: Final = 1_000_000
@@ -40,7 +42,7 @@ _TURNS: Final = {
     8: Transpose.ROTATE_90,
 }
 _ONE_AT_A_TIME: Final = threading.Lock()
-"""A picture of the most pixels takes some hundred MB while it is decoded."""
+"""A picture of the most pixels takes hundreds of MB while it is decoded."""
 
 
 @dataclass(frozen=True)
@@ -161,8 +163,10 @@ def _reduced(picture: Image.Image) -> Image.Image:
         picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
     elif picture.mode in ("P", "PA", "LA", "1", "RGBa", "La") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
-    # A JPEG is decoded at a half or less of its size, where that is enough.
-    picture.thumbnail((LONGEST_SIDE_PX, LONGEST_SIDE_PX), Image.Resampling.LANCZOS, reducing_gap=1.5)
+    # A JPEG is decoded at a half or less of its size, where that leaves enough to make it smaller from.
+    enough = _DRAFT_SCALE * LONGEST_SIDE_PX / max(picture.size)
+    picture.draft(None, (max(1, int(picture.width * enough)), max(1, int(picture.height * enough))))
+    picture.thumbnail((LONGEST_SIDE_PX, LONGEST_SIDE_PX), Image.Resampling.LANCZOS, reducing_gap=_DRAFT_SCALE)
     picture.load()
     fresh = Image.new("RGB", picture.size, "white")
     if picture.mode == "RGBA":
