@@ -1,35 +1,42 @@
-"""Memory and time that cleaning a photo takes: simulated photos, each in a process of its own."""
+"""Photos, SIMULATED: the memory that cleaning one takes, and what is lost when the service is killed."""
 
 from __future__ import annotations
 
-import multiprocessing
-import resource
-import time
+from collections.abc import Iterator
 from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import numpy as np
 from PIL import Image
 
 from api.photos.cleaning import clean
+from scripts.bench_figures import BenchParams, Figure, forget_peak, in_child, peak_memory_bytes
+from scripts.photo_kills import kill_while_sending
 
+_LARGEST: Final = (9240, 6930)
 _CASES: Final[dict[str, tuple[tuple[int, int], str, int, dict[str, Any]]]] = {
-    "JPEG, 12 million pixels": ((4000, 3000), "JPEG", 3, {}),
-    "JPEG, 64 million pixels": ((9240, 6930), "JPEG", 3, {}),
-    "progressive JPEG, 64 million pixels": ((9240, 6930), "JPEG", 3, {"progressive": True, "subsampling": 0}),
-    "PNG with transparency, 64 million pixels": ((9240, 6930), "PNG", 4, {"compress_level": 1}),
+    "JPEG of 12 million pixels": ((4000, 3000), "JPEG", 3, {}),
+    "JPEG of 64 million": (_LARGEST, "JPEG", 3, {}),
+    "progressive JPEG of 64 million": (_LARGEST, "JPEG", 3, {"progressive": True, "subsampling": 0}),
+    "PNG of 64 million, transparent": (_LARGEST, "PNG", 4, {"compress_level": 1}),
 }
+_KILLS: Final = 30
+_SEED: Final = 3
 
 
-def main() -> None:
-    """Print a line for each kind of photo."""
-    spawning = multiprocessing.get_context("spawn")
+def bench_photos(params: BenchParams) -> Iterator[Figure]:
+    """Memory of each kind of photo; thirty kills of the service while photos are sent to it."""
     for name in _CASES:
-        with spawning.Pool(1) as pool:
-            came = pool.apply(_made, (name,))
-        with spawning.Pool(1) as pool:
-            seconds, megabytes = pool.apply(_cleaned, (came,))
-        print(f"{name}: {seconds:.1f} s, {megabytes:.0f} MB more at its peak")
+        came = in_child(_made, name)
+        yield Figure("photos", f"{name}: memory at its peak", in_child(_cleaned, came) / 1e6, "MB")
+    with TemporaryDirectory(dir=params.work) as folder:
+        killed = kill_while_sending(Path(folder) / "data", in_child(_made, "JPEG of 12 million pixels"), _KILLS, _SEED)
+    name = f"{killed.kills} SIGKILLs of the service: photos acknowledged"
+    yield Figure("photos", name, killed.acknowledged, at_least=_KILLS)
+    yield Figure("photos", "of these, lost", killed.lost, at_most=0)
+    yield Figure("photos", "of these, kept twice", killed.doubled, at_most=0)
 
 
 def _made(name: str) -> bytes:
@@ -42,12 +49,8 @@ def _made(name: str) -> bytes:
     return buffer.getvalue()
 
 
-def _cleaned(came: bytes) -> tuple[float, float]:
-    before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+def _cleaned(came: bytes) -> int:
+    """Bytes at the peak, beyond what was in use before."""
+    before = forget_peak()
     clean(came)
-    seconds = time.perf_counter() - begun
-    return seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / 1e6
-
-
-if __name__ == "__main__":
-    main()
+    return peak_memory_bytes() - before
