@@ -16,16 +16,15 @@ from api.identity.roles import Right
 from api.middleware import Gate
 from api.openapi import description_of
 from api.problems import lay_handlers
-from api.routes import alerts, auth, features, feeds, health, images, maps, people, reports, users
+from api.routes import alerts, auth, features, feeds, health, images, maps, people, photos, reports, users
 from api.service import Service
 from api.settings import Settings
 from api.store.database import Database
 from api.store.upgrading import require_current
 from detector.pipeline import software_version
 
-ROUTERS = tuple(
-    module.router for module in (features, alerts, images, feeds, maps, people, reports, auth, users, health)
-)
+_MODULES = (features, alerts, images, feeds, maps, people, reports, photos, auth, users, health)
+ROUTERS = tuple(module.router for module in _MODULES)
 """All addresses of the service but its own description."""
 THREADS = 4
 """Requests that one process works on at a time; others wait their turn."""
@@ -87,5 +86,6 @@ def create_app(settings: Settings) -> FastAPI:
         figures=service.figures,
         requests_per_minute=settings.requests_per_minute,
         most_body_bytes=settings.max_body_bytes,
+        longer_bodies={photos.UPLOADS: settings.max_photo_bytes},
     )
     return app

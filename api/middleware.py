@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -65,10 +65,21 @@ class Gate:
         Of one client's address, to one process; 0 is no limit.
     most_body_bytes
         Of a request.
+    longer_bodies
+        Beginnings of paths that take longer ones, and how long (bytes).
     """
 
-    def __init__(self, app: ASGIApp, *, figures: Figures, requests_per_minute: int, most_body_bytes: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        figures: Figures,
+        requests_per_minute: int,
+        most_body_bytes: int,
+        longer_bodies: Mapping[str, int] | None = None,
+    ) -> None:
         self._app, self._figures, self._most_body_bytes = app, figures, most_body_bytes
+        self._longer_bodies = dict(longer_bodies or {})
         self._rate = RateLimitItemPerMinute(requests_per_minute) if requests_per_minute else None
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
         self._log = structlog.get_logger("sylvigie.http")
@@ -80,7 +91,7 @@ class Gate:
             return
         started, request_id = time.perf_counter(), _request_id(scope["headers"])
         scope.setdefault("state", {})["request_id"] = request_id
-        status, taken, begun = 500, 0, False
+        status, taken, begun, most_body_bytes = 500, 0, False, self._most_bytes(scope["path"])
 
         async def sent(message: Message) -> None:
             nonlocal status, begun
@@ -96,8 +107,8 @@ class Gate:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
-            if taken > self._most_body_bytes:
-                raise HTTPException(413, f"The body is longer than {self._most_body_bytes} bytes.")
+            if taken > most_body_bytes:
+                raise HTTPException(413, f"The body is longer than {most_body_bytes} bytes.")
             return message
 
         try:
@@ -119,13 +130,18 @@ class Gate:
         if len(scope["query_string"]) > _LONGEST_QUERY:
             return _problem(414, f"The query is longer than {_LONGEST_QUERY} bytes: ask for less at once.")
         length = dict(scope["headers"]).get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > self._most_body_bytes:
-            return _problem(413, f"The body is longer than {self._most_body_bytes} bytes.")
+        most_body_bytes = self._most_bytes(scope["path"])
+        if not length.isdigit() or int(length) > most_body_bytes:
+            return _problem(413, f"The body is longer than {most_body_bytes} bytes.")
         client = scope["client"][0] if scope.get("client") else "unknown"
         if self._rate is not None and not self._limiter.hit(self._rate, client):
             wait = max(1, round(self._limiter.get_window_stats(self._rate, client).reset_time - time.time()))
             return _problem(429, f"Too many requests: wait {wait} seconds.", {"Retry-After": str(wait)})
         return None
+
+    def _most_bytes(self, path: str) -> int:
+        longer = (most for beginning, most in self._longer_bodies.items() if path.startswith(beginning))
+        return max(longer, default=self._most_body_bytes)
 
     def _tell(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
         """A line of log and the figures: neither address nor query, which may tell who asks for what."""

@@ -18,6 +18,8 @@ from tiles.errors import (
     FilterError,
     IdentityProviderError,
     InvalidParameterError,
+    LockedError,
+    NoRoomError,
     NotAllowedError,
     NotFoundError,
     StoreBusyError,
@@ -35,11 +37,14 @@ CODES: Final[tuple[tuple[type[SylvigieError], int], ...]] = (
     (ConflictError, 409),
     (TooManyRequestsError, 429),
     (IdentityProviderError, 503),
+    (LockedError, 423),
+    (NoRoomError, 507),
     (StoreBusyError, 503),
     (StoreError, 503),
     (SylvigieError, 500),
 )
 """The first that fits counts."""
+_NO_ROOM: Final = "No room is left for photos: the report itself is kept; send the photo again later."
 
 
 class Problem(BaseModel):
@@ -64,10 +69,14 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
         404: "Not there.",
         406: "Not to be had in this form.",
         409: "Another has changed it, or it is not in the state for this.",
+        412: "Of another version of the protocol.",
         413: "Too long.",
         414: "The query is too long.",
+        415: "Of another media type.",
+        423: "Another request is at work on it.",
         429: "Too many requests.",
         503: "The store, or the service, is busy: try again.",
+        507: "No room is left on the disk.",
     }
     always = (400, 401, 414, 429, 503)
     told: dict[int | str, dict[str, Any]] = {
@@ -94,6 +103,8 @@ def lay_handlers(app: FastAPI) -> None:
         if status >= 500:
             # Where the store lies, and what its engine said, is for those who run it.
             structlog.get_logger("sylvigie.http").error("refused", error=str(error))
+            if status == 507:
+                return problem(status, _NO_ROOM, {"Retry-After": "3600"})
             kind = "The store cannot answer now" if status == 503 else "A fault of Sylvigie's own"
             return problem(status, f"{kind}: try again in a moment.", {"Retry-After": "5"})
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
+from anyio import CapacityLimiter
 from fastapi import Request, Response
 from pydantic import BaseModel
 
 from api.identity.oidc import OidcProvider
 from api.identity.sign_in import ClaimNames, SignInLimit
 from api.middleware import Figures
+from api.photos.keeping import PhotoFiles, open_photos
+from api.photos.uploads import Uploads
 from api.settings import Settings
 from api.store.database import Database
 from api.store.reading import StoreState, state_of
@@ -53,6 +56,10 @@ class Service:
         self.sign_in_limit = SignInLimit()
         self.has_accounts_already = False
         self._looked_s = -math.inf
+        self.photos: PhotoFiles = open_photos(self.settings.photos, self.data_dir)
+        # Photos wait for each other here, not in the threads that all requests share.
+        self.photo_thread = CapacityLimiter(1)
+        self.uploads = Uploads(self.data_dir / "uploads", self.photos, self.database)
 
     def close(self) -> None:
         """Close what it holds open."""

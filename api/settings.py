@@ -72,6 +72,11 @@ class Settings(BaseSettings):
         Of a request.
     max_exports_at_once
         Whole exports that one process of the service writes at a time.
+    photos
+        Where photos of reports are kept: a folder, or ``s3://bucket/prefix`` (``gs://``, ``az://``); by default
+        ``photos`` in the data directory.
+    max_photo_bytes
+        Of a photo, as it comes.
     """
 
     model_config = SettingsConfigDict(
@@ -104,6 +109,8 @@ class Settings(BaseSettings):
     requests_per_minute: int = Field(default=6000, ge=0)
     max_body_bytes: int = Field(default=1_000_000, ge=1000)
     max_exports_at_once: int = Field(default=2, ge=1, le=20)
+    photos: str | None = None
+    max_photo_bytes: int = Field(default=25_000_000, ge=10_000, le=200_000_000)
 
     @classmethod
     def settings_customise_sources(

@@ -38,6 +38,7 @@ class Section(StrEnum):
     FEATURES = "features"
     STORE = "store"
     EXPORTS = "exports"
+    PHOTOS = "photos"
 
 
 def measure(section: Section, params: BenchParams) -> Iterator[Figure]:
@@ -75,6 +76,8 @@ def measure(section: Section, params: BenchParams) -> Iterator[Figure]:
             from scripts.bench_store import bench_store as bench
         case Section.EXPORTS:
             from scripts.bench_exports import bench_exports as bench
+        case Section.PHOTOS:
+            from scripts.bench_photos import bench_photos as bench
     yield from bench(params)
 
 

@@ -4,6 +4,8 @@
 
     SylvigieError
     ├── InvalidParameterError     a parameter outside its range
+    │   └── PhotoError            a photo that is none, is damaged, or is larger than may be
+    ├── NoRoomError               the disk is full
     ├── MissingDependencyError    an optional package that this command needs
     ├── CatalogueError            the catalogue is absent, broken or empty
     ├── AccessError               an archive's files cannot be opened: credentials, signatures
@@ -44,6 +46,14 @@ class SylvigieError(Exception):
 
 class InvalidParameterError(SylvigieError):
     """A parameter is outside the range that it makes sense in."""
+
+
+class PhotoError(InvalidParameterError):
+    """A photo is none, is damaged, or is larger than may be."""
+
+
+class NoRoomError(SylvigieError):
+    """The disk that files are kept on is full, or nearly."""
 
 
 class MissingDependencyError(SylvigieError):

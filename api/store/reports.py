@@ -166,6 +166,13 @@ def reports_of(
     return [_kept(row) for row in rows]
 
 
+def is_by(database: Database, report_id: str, author: Author) -> bool:
+    """Whether somebody sent the first version of a report."""
+    with database.reading() as connection:
+        versions = _versions(connection, report_id)
+    return bool(versions) and _is_by(versions[0], author)
+
+
 def keep_follow_up(database: Database, report_id: UUID, answers: Mapping[str, Any], author: Author) -> int:
     """Keep what was done about a report, as a version of its own.
 

@@ -384,10 +384,16 @@ photos = sa.Table(
     "photos",
     metadata,
     sa.Column("seq", _KEY, primary_key=True),
-    sa.Column("id", sa.String(36), nullable=False, unique=True),
-    sa.Column("report_seq", _KEY, sa.ForeignKey("observation_reports.seq"), nullable=False, index=True),
+    sa.Column("id", sa.String(36), nullable=False, unique=True),  # UUID made by the client
+    sa.Column("report_id", sa.String(36), nullable=False, index=True),  # of the report, whatever its version
     sa.Column("kind", sa.String(16), nullable=False),
-    sa.Column("place", sa.Text, nullable=False),  # of the file
+    sa.Column("place", sa.Text, nullable=False),  # of the picture: a key of `api.photos.keeping`
+    sa.Column("thumbnail", sa.Text, nullable=False),  # likewise
+    sa.Column("width", sa.Integer, nullable=False),  # px, of the picture that is kept
+    sa.Column("height", sa.Integer, nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),  # of what came, not of what is kept
+    sa.Column("sha256", sa.String(64), nullable=False),  # likewise
+    # What EXIF said, which the file no longer says.
     sa.Column("taken_at", Moment),
     sa.Column("longitude", sa.Double),
     sa.Column("latitude", sa.Double),

@@ -32,6 +32,7 @@ from api.store.upgrading import upgrade
 from tests.api.alerts import found_alert, scan_files
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
 FOUND = [found_alert(i, latitude=44 + i / 100, departement="40", area_ha=float(i)) for i in range(1, 26)]
 
 
