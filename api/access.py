@@ -35,11 +35,13 @@ class Right(StrEnum):
     """Read what is public."""
     OPERATE = "operate"
     """See how the service does: health and figures of its work."""
+    UNSUBSCRIBE = "unsubscribe"
+    """End a subscription, of which one has a link."""
     REVIEW = "review"
     """Say what was decided of an alert."""
 
 
-OPEN_RIGHTS: Final = frozenset({Right.READ, Right.OPERATE})
+OPEN_RIGHTS: Final = frozenset({Right.READ, Right.OPERATE, Right.UNSUBSCRIBE})
 """What anybody may do."""
 TOKEN_RIGHTS: Final = frozenset({Right.REVIEW})
 """What a token may be made for."""
