@@ -53,6 +53,13 @@ class Settings(BaseSettings):
         The store: ``postgresql://user:password@host/name``; by default SQLite in the data directory.
     public_url
         Address under which the service is reached, where a proxy stands before it: links are made of it.
+    smtp_url
+        Server that mail is sent by: ``smtp://user:password@host:port``, which is made safe by STARTTLS except on this
+        machine, or ``smtps://``.
+    mail_from
+        Address that mail comes from.
+    webhook_private_hosts
+        Whether webhooks may be on this machine and in private networks.
     data_licence
         Of what the service gives out: SPDX identifier or URL. The Licence Ouverte 2.0 by default.
     cors_origins
@@ -84,6 +91,9 @@ class Settings(BaseSettings):
     least_days_saved: float = Field(default=2.0, ge=0, le=30)
     database_url: SecretStr | None = None
     public_url: str | None = Field(default=None, pattern=r"^https?://[^\s?#]+$")
+    smtp_url: SecretStr | None = None
+    mail_from: str | None = None
+    webhook_private_hosts: bool = False
     data_licence: str = "etalab-2.0"
     cors_origins: str = ""
     requests_per_minute: int = Field(default=6000, ge=0)
