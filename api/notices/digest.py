@@ -173,9 +173,7 @@ def _entry(words: Words, feature: AlertFeature, url: str) -> _Entry:
     departement = _name(str(properties.get("departement") or "")) or words.departement_unknown
     area_ha = properties.get("area_ha")
     size = "? ha" if area_ha is None else _hectares(words, float(area_ha))
-    codes = _codes(properties)
-    facts = [_interval(words, properties)]
-    facts.append(words.criteria.format(codes=", ".join(codes)) if codes else words.no_criterion)
+    facts = [_interval(words, properties), _criteria(words, properties)]
     if properties.get("potentially_abusive") is True:
         facts.append(words.abusive)
     return _Entry(f"{size}, {commune} ({departement})", tuple(facts), url)
@@ -195,10 +193,14 @@ def _day(words: Words, value: object) -> str | None:
     return None if value is None else dt.date.fromisoformat(str(value)[:10]).strftime(words.date)
 
 
-def _codes(properties: Mapping[str, Any]) -> list[str]:
+def _criteria(words: Words, properties: Mapping[str, Any]) -> str:
     """Codes of the criteria that are met."""
-    met = [str(each["code"]) for each in properties.get("criteria") or () if each.get("met")]
-    return [_NOT_A_CODE.sub("-", code)[:_LONGEST_NAME] for code in sorted(met)[:_MOST_CODES]]
+    criteria = properties.get("criteria")
+    if criteria is None:
+        return words.criteria_unknown
+    met = sorted(str(each["code"]) for each in criteria if each.get("met"))
+    codes = [_NOT_A_CODE.sub("-", code)[:_LONGEST_NAME] for code in met[:_MOST_CODES]]
+    return words.criteria.format(codes=", ".join(codes)) if codes else words.no_criterion
 
 
 def _summary(words: Words, share: Share) -> str:

@@ -67,11 +67,20 @@ class WebhookSender:
             if not self.private_hosts and not all(map(is_public, addresses)):
                 return Attempt(Answer.REFUSED, "the host is in a private network")
             try:
-                return await self._posted(letter, host, addresses[0])
+                return await self._posted_to_one(letter, host, addresses)
             except httpx.TimeoutException:
                 return Attempt(Answer.LATER, "no answer in time")
             except httpx.HTTPError as error:
                 return Attempt(Answer.LATER, f"the connection failed ({type(error).__name__})")
+
+    async def _posted_to_one(self, letter: Letter, host: str, addresses: Sequence[IpAddress]) -> Attempt:
+        """Post to the first address that can be connected to."""
+        for address in addresses[:-1]:
+            try:
+                return await self._posted(letter, host, address)
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                continue
+        return await self._posted(letter, host, addresses[-1])
 
     async def _posted(self, letter: Letter, host: str, address: IpAddress) -> Attempt:
         # The transport alone: a client would follow the environment's proxies, and write addresses to the log.

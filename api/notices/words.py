@@ -28,6 +28,7 @@ class Words:
     interval_unknown: str
     criteria: str
     no_criterion: str
+    criteria_unknown: str
     abusive: str
     meaning: str
     way_out: str
@@ -50,6 +51,7 @@ FRENCH: Final = Words(
     interval_unknown="date de coupe inconnue",
     criteria="critères remplis : {codes}",
     no_criterion="aucun critère rempli",
+    criteria_unknown="critères non évalués",
     abusive="potentiellement abusive, selon les critères de l'association",
     meaning="Une alerte est une perte de couvert vue par satellite, à vérifier sur le terrain. Une coupe "
     "« potentiellement abusive » remplit un critère de l'association ; ce n'est pas le constat d'une infraction.",
@@ -73,6 +75,7 @@ ENGLISH: Final = Words(
     interval_unknown="date of the cut unknown",
     criteria="criteria met: {codes}",
     no_criterion="no criterion met",
+    criteria_unknown="criteria not evaluated",
     abusive="potentially abusive, by the association's criteria",
     meaning="An alert is a loss of tree cover seen from space, to be checked on the ground. A “potentially abusive” "
     "cut meets a criterion of the association; that is not a finding of an offence.",
