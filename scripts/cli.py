@@ -15,6 +15,7 @@ from scripts.evaluate_command import evaluate
 from scripts.exit_codes import ExitCode, exit_code_of
 from scripts.layers_command import layers
 from scripts.models_command import models
+from scripts.notices_command import notices, send_month, subscriptions
 from scripts.rules_command import rules_app
 from scripts.store_commands import db, export, ingest, serve, store_months, token
 from scripts.train_data_command import train
@@ -44,6 +45,8 @@ app.add_typer(layers, name="layers")
 app.command("ingest")(ingest)
 app.add_typer(db, name="db")
 app.add_typer(token, name="token")
+app.add_typer(notices, name="notices")
+app.add_typer(subscriptions, name="subscriptions")
 app.command("serve")(serve)
 app.command("export")(export)
 
@@ -145,7 +148,7 @@ def monthly(
     track = TrackAlerts(
         request.catalogue, request.credentials, request.params, request.max_requests_per_host, appraiser
     )
-    raise typer.Exit(run_month(request, work_tile, track, now, store_months))
+    raise typer.Exit(run_month(request, work_tile, track, now, store_months, send_month))
 
 
 @reference.command("build")

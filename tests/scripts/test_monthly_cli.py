@@ -42,6 +42,7 @@ def _fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(works, "build_reference", _work)
     monkeypatch.setattr(works, "TrackAlerts", lambda *_: _track)
     monkeypatch.setattr(cli, "store_months", _store)
+    monkeypatch.setattr(cli, "send_month", lambda _: {"sent": 0, "waiting": 0, "given_up": 0, "reasons": []})
 
 
 def _sylvigie(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:

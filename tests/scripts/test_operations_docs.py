@@ -51,8 +51,12 @@ def test_every_option_of_the_run_is_told_and_exists() -> None:
 
 def test_every_event_and_field_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     plant(tmp_path, t31TFJ="raise")
-    run_month(request_of(tmp_path, "31TFJ", "31TGJ"), work, track, NOW, lambda *_: ["2026-05: 1 new."])
+    stored = ["2026-05: 1 new."]
+    notices = {"sent": 1, "waiting": 0, "given_up": 0, "reasons": []}
+    run_month(request_of(tmp_path, "31TFJ", "31TGJ"), work, track, NOW, lambda *_: stored, lambda _: notices)
     events = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    run_month(request_of(tmp_path, "31TGJ"), work, track, NOW, lambda *_: stored, lambda _: {"sent": 1 // 0})
+    events += [json.loads(line) for line in capfd.readouterr().err.splitlines()]
     run_month(request_of(tmp_path, "31TGJ"), work, broken_track, NOW)
     events += [json.loads(line) for line in capfd.readouterr().err.splitlines()]
     run_month(request_of(tmp_path, "31TGJ"), work, track, NOW, lambda *_: [1 / 0])  # type: ignore[arg-type]
