@@ -10,7 +10,7 @@ import datetime as dt
 import json
 import uuid
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
@@ -179,23 +179,30 @@ def take(database: Database, seq: int, now: dt.datetime, params: SendingParams) 
     return Letter(row.address, row.message_id, row.created_at, Digest(**json.loads(row.content)))
 
 
-def note(database: Database, seq: int, attempt: Attempt, now: dt.datetime, params: SendingParams) -> NoticeState:
-    """Write down what came of an attempt; what has ended no longer holds its content."""
+def note(
+    database: Database, seq: int, attempt: Attempt, now: dt.datetime, params: SendingParams
+) -> tuple[NoticeState, str]:
+    """Write down what came of an attempt; what has ended no longer holds its content.
+
+    Returns
+    -------
+    state, reason
+        What the notice now is, and why it was not sent.
+    """
     column = notices.c
     mine = sa.and_(column.seq == seq, column.state == NoticeState.WAITING.value)
-    ended = {"content": None, "next_at": None, "ended_at": now}
+    state, reason = NoticeState.WAITING, attempt.reason
+    values: dict[str, Any] = {"content": None, "next_at": None, "ended_at": now}
     with database.writing() as writing:
         connection = writing.connection
         attempts = connection.execute(sa.select(column.attempts).where(column.seq == seq)).scalar_one()
         if attempt.answer is Answer.TAKEN:
-            state, values = NoticeState.SENT, {**ended, "reason": None}
+            state = NoticeState.SENT
         elif attempt.answer is Answer.REFUSED:
-            state, values = NoticeState.GIVEN_UP, {**ended, "reason": attempt.reason}
+            state = NoticeState.GIVEN_UP
         elif attempts >= params.most_attempts:
-            reason = f"{attempt.reason}, after {attempts} attempts"
-            state, values = NoticeState.GIVEN_UP, {**ended, "reason": reason}
+            state, reason = NoticeState.GIVEN_UP, f"{reason}, after {attempts} attempts"
         else:
-            wait = max(params.wait_after(attempts), attempt.wait or dt.timedelta())
-            state, values = NoticeState.WAITING, {"reason": attempt.reason, "next_at": now + wait}
-        connection.execute(sa.update(notices).where(mine).values(state=state.value, **values))
-    return state
+            values = {"next_at": now + max(params.wait_after(attempts), attempt.wait or dt.timedelta())}
+        connection.execute(sa.update(notices).where(mine).values(state=state.value, reason=reason or None, **values))
+    return state, reason

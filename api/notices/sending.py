@@ -119,12 +119,12 @@ def send_notices(
         if letter is None:
             continue
         attempt = senders.ways[channel].send(letter)
-        state = note(database, waiting.seq, attempt, now or dt.datetime.now(dt.UTC), params)
+        state, reason = note(database, waiting.seq, attempt, now or dt.datetime.now(dt.UTC), params)
         ended[state] += 1
         if state is not NoticeState.SENT:
             kept = "waits" if state is NoticeState.WAITING else "given up"
             name = f"notice {waiting.seq} of subscription {waiting.subscription_seq}"
-            reasons.append(f"{name} {kept}: {attempt.reason}")
+            reasons.append(f"{name} {kept}: {reason}")
         if attempt.channel_down:
             down[channel] = "the others wait"
     return SendingResult(
