@@ -46,7 +46,7 @@ def test_mail_addresses_that_will_not_do(address: str) -> None:
 
 def test_a_domain_with_accents_is_kept_in_ascii() -> None:
     kept = checked_address(Channel.EMAIL, "garde@forêt.fr", private_hosts=False)
-    assert kept == "garde@xn--fort-gpa.fr"
+    assert kept == f"garde@{'forêt.fr'.encode('idna').decode()}"
 
 
 @pytest.mark.parametrize(
