@@ -50,7 +50,8 @@ class SendingParams:
 
     def wait_after(self, attempts: int) -> dt.timedelta:
         """How long a notice waits after so many attempts."""
-        return min(self.first_wait * 2 ** min(attempts - 1, 20), self.longest_wait)
+        doubled: dt.timedelta = self.first_wait * 2 ** min(attempts - 1, 20)
+        return min(doubled, self.longest_wait)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
 import threading
@@ -39,6 +40,7 @@ class Mailbox:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         answer = self.of_messages.pop(0) if self.of_messages else "250 taken"
         if answer == "drop":
+            assert isinstance(server.transport, asyncio.Transport)
             server.transport.abort()
             return "421 gone"
         if answer.startswith("250"):
@@ -67,11 +69,12 @@ def smtp_server(tls: ssl.SSLContext | None = None, *, from_the_start: bool = Fal
         controller.stop()
 
 
-class _AnyPort(Controller):  # type: ignore[misc] # aiosmtpd has no types
+class _AnyPort(Controller):
     def _trigger_server(self) -> None:
         """Begin with a trial connection, which needs to know the port."""
+        assert isinstance(self.server, asyncio.Server)
         self.port = self.server.sockets[0].getsockname()[1]
-        super()._trigger_server()
+        super()._trigger_server()  # type: ignore[no-untyped-call]
 
 
 @dataclass

@@ -37,9 +37,7 @@ def test_a_killed_run_loses_no_notice(
     assert len({message["Message-ID"] for message in mailbox.messages}) == 1
 
 
-def test_a_notice_that_cannot_be_written_whole_is_not_there(
-    store: Database, send: Callable[..., SendingResult], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_store_itself_refuses_an_alert_told_twice(store: Database, send: Callable[..., SendingResult]) -> None:
     by_mail(store)
     put(store, found_alert(1))
     with store.writing() as writing:
