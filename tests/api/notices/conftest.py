@@ -22,6 +22,8 @@ from tests.api.notices.servers import Hook, Mailbox, http_server, smtp_server
 
 PUBLIC_URL = "https://sylvigie.exemple.fr"
 ADDRESS = "garde@exemple.fr"
+on_sqlite = pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+"""For what is of the servers that are sent to, not of the store."""
 
 
 @pytest.fixture

@@ -15,10 +15,11 @@ from api.notices.outbox import SendingParams
 from api.notices.sending import Senders, SendingResult, send_notices, senders_of
 from api.notices.subscribing import end_subscription
 from api.settings import Settings
+from api.store.copying import copy
 from api.store.database import Database
 from api.store.tables import notice_alerts, notices, subscriptions
 from tests.api.alerts import found_alert
-from tests.api.notices.conftest import ADDRESS, PUBLIC_URL, by_hook, by_mail, put
+from tests.api.notices.conftest import ADDRESS, PUBLIC_URL, by_hook, by_mail, on_sqlite, put
 from tests.api.notices.servers import Hook, Mailbox
 from tiles.errors import NoticeError
 
@@ -49,6 +50,7 @@ def test_what_is_new_is_told_once(store: Database, send: Send, mailbox: Mailbox,
     assert all(row.content is None and row.state == "sent" for row in _notices(store))
 
 
+@on_sqlite
 def test_a_mail_carries_what_its_readers_need(store: Database, send: Send, mailbox: Mailbox) -> None:
     by_mail(store)
     put(store, found_alert(1, commune="Sabres", departement="40"))
@@ -101,6 +103,7 @@ def test_an_alert_that_comes_to_match_is_told_then(store: Database, send: Send, 
     assert send().sent == 1
 
 
+@on_sqlite
 @pytest.mark.parametrize("answers", [("421 4.3.2 later",), ("451 4.7.1 greylisted",), ("452 full", "450 busy")])
 def test_mail_is_tried_again(store: Database, send: Send, mailbox: Mailbox, answers: tuple[str, ...]) -> None:
     mailbox.of_recipients += answers
@@ -119,6 +122,7 @@ def test_mail_is_tried_again(store: Database, send: Send, mailbox: Mailbox, answ
     assert message["Message-ID"] == row.message_id
 
 
+@on_sqlite
 def test_a_dropped_message_is_tried_again(store: Database, send: Send, mailbox: Mailbox) -> None:
     mailbox.of_messages += ["drop", "451 4.3.0 later"]
     by_mail(store)
@@ -127,6 +131,7 @@ def test_a_dropped_message_is_tried_again(store: Database, send: Send, mailbox: 
     assert len(mailbox.messages) == 1
 
 
+@on_sqlite
 @pytest.mark.parametrize("where", ["of_recipients", "of_messages"])
 def test_mail_refused_for_good(store: Database, send: Send, mailbox: Mailbox, where: str) -> None:
     getattr(mailbox, where).append(f"550 5.1.1 <{ADDRESS}> unknown")
@@ -140,6 +145,7 @@ def test_mail_refused_for_good(store: Database, send: Send, mailbox: Mailbox, wh
     assert (row.state, row.reason, row.content) == ("given_up", "SMTP 550 5.1.1", None)
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("answer", "hours"),
     [(503, 0.5), (429, 0.5), ("drop", 0.5), ((429, {"Retry-After": "36000"}), 10), ((500, {}), 0.5)],
@@ -154,6 +160,7 @@ def test_a_webhook_is_tried_again(store: Database, send: Send, hook: Hook, answe
     assert len(hook.posts) == 1
 
 
+@on_sqlite
 @pytest.mark.parametrize("status", [404, 410, 400, 302])
 def test_a_webhook_that_is_gone(store: Database, send: Send, hook: Hook, status: int) -> None:
     hook.answers.append((status, {"Location": hook.url + "2"}))
@@ -166,6 +173,7 @@ def test_a_webhook_that_is_gone(store: Database, send: Send, hook: Hook, status:
     assert send(hours=100) == SendingResult()
 
 
+@on_sqlite
 def test_attempts_are_bounded(store: Database, send: Send, hook: Hook) -> None:
     hook.answers += [503] * 20
     by_hook(store, hook)
@@ -179,6 +187,7 @@ def test_attempts_are_bounded(store: Database, send: Send, hook: Hook) -> None:
     assert dt.timedelta(days=4) < waits < dt.timedelta(days=5)  # RFC 5321, 4.5.4.1
 
 
+@on_sqlite
 def test_a_mail_server_that_is_down_is_asked_once(store: Database, senders: Senders, hook: Hook) -> None:
     by_mail(store)
     by_mail(store, min_area_ha=1.0)
@@ -191,6 +200,7 @@ def test_a_mail_server_that_is_down_is_asked_once(store: Database, senders: Send
     assert send_notices(store, PUBLIC_URL, senders, dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)).sent == 2
 
 
+@on_sqlite
 def test_a_channel_that_is_not_set_waits(store: Database, send: Send) -> None:
     by_mail(store)
     put(store, found_alert(1))
@@ -203,6 +213,7 @@ def test_a_channel_that_is_not_set_waits(store: Database, send: Send) -> None:
     assert send().sent == 1
 
 
+@on_sqlite
 def test_without_an_address_nothing_is_written(store: Database, senders: Senders) -> None:
     by_mail(store)
     assert send_notices(store, None, senders) == SendingResult()
@@ -236,3 +247,19 @@ def test_runs_at_the_same_time_send_once(store: Database, send: Send, hook: Hook
         results = [each.result() for each in [pool.submit(send) for _ in range(4)]]
     assert sum(result.sent for result in results) == 4
     assert len({headers["idempotency-key"] for headers in hook.headers}) == len(hook.posts) == 4
+
+
+@pytest.mark.parametrize("store", ["postgresql"], indirect=True)
+def test_what_was_told_goes_along_when_a_store_is_copied(
+    store: Database, sqlite_store: Database, senders: Senders, hook: Hook
+) -> None:
+    by_hook(store, hook)
+    put(store, found_alert(1), found_alert(2, latitude=45.0))
+    hook.answers.append(503)
+    assert send_notices(store, PUBLIC_URL, senders).waiting == 1
+    copy(store, sqlite_store)
+    later = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
+    assert send_notices(sqlite_store, PUBLIC_URL, senders, later) == SendingResult(sent=1)
+    by_hook(sqlite_store, hook, min_area_ha=1.0)
+    put(sqlite_store, found_alert(1), found_alert(2, latitude=45.0), found_alert(3, latitude=46.0), month="2026-11")
+    assert send_notices(sqlite_store, PUBLIC_URL, senders, later) == SendingResult(written=2, sent=2)

@@ -17,7 +17,7 @@ from api.settings import Settings
 from api.store.database import Database
 from api.store.tables import audit_log
 from tests.api.alerts import found_alert
-from tests.api.notices.conftest import ADDRESS, PUBLIC_URL, by_hook, by_mail, put
+from tests.api.notices.conftest import ADDRESS, PUBLIC_URL, by_hook, by_mail, on_sqlite, put
 from tests.api.notices.servers import Hook, Mailbox
 
 
@@ -41,6 +41,7 @@ def _stands(store: Database, number: int) -> bool:
     return list_subscriptions(store)[number].ended_at is None
 
 
+@on_sqlite
 def test_a_scanner_of_mail_ends_nothing(client: TestClient, store: Database, link: str) -> None:
     for _ in range(3):
         page = client.get(link)
@@ -72,6 +73,7 @@ def test_one_click_ends_one_subscription(
     assert ADDRESS not in kept
 
 
+@on_sqlite
 @pytest.mark.parametrize("token", ["x", "A" * 43, "A" * 44, "%00", "é" * 43])
 def test_other_links_are_none(client: TestClient, store: Database, link: str, token: str) -> None:
     root = link.rpartition("/")[0]
@@ -81,6 +83,7 @@ def test_other_links_are_none(client: TestClient, store: Database, link: str, to
     assert _stands(store, 0)
 
 
+@on_sqlite
 def test_the_link_is_in_no_log(client: TestClient, link: str, capfd: pytest.CaptureFixture[str]) -> None:
     client.get(link)
     client.post(link)
