@@ -146,8 +146,10 @@ class _Section:
         return "\n\n".join(parts)
 
     def _about(self) -> list[str]:
-        abusive = [self.words.abusive_count.format(count=self.news.abusive)] if self.news.abusive else []
-        return [self.words.about_area, *abusive]
+        abusive = [self.words.abusive_count.format(count=self.news.abusive)]
+        if self.news.abusive_unknown:
+            abusive.append(self.words.abusive_unknown.format(count=self.news.abusive_unknown))
+        return [self.words.about_area, " ".join(abusive)]
 
     def _departements(self) -> Iterator[str]:
         for code, share in self.news.departements.items():
@@ -194,13 +196,19 @@ def _day(words: Words, value: object) -> str | None:
 
 
 def _criteria(words: Words, properties: Mapping[str, Any]) -> str:
-    """Codes of the criteria that are met."""
+    """Codes of the criteria that are met; where none is, those that cannot be judged."""
     criteria = properties.get("criteria")
     if criteria is None:
         return words.criteria_unknown
-    met = sorted(str(each["code"]) for each in criteria if each.get("met"))
-    codes = [_NOT_A_CODE.sub("-", code)[:_LONGEST_NAME] for code in met[:_MOST_CODES]]
-    return words.criteria.format(codes=", ".join(codes)) if codes else words.no_criterion
+    met, undecided = (_codes(criteria, value) for value in (True, None))
+    if met:
+        return words.criteria.format(codes=met)
+    return words.criteria_undecided.format(codes=undecided) if undecided else words.no_criterion
+
+
+def _codes(criteria: Sequence[Mapping[str, Any]], met: bool | None) -> str:
+    codes = sorted(str(each["code"]) for each in criteria if each.get("met") is met)
+    return ", ".join(_NOT_A_CODE.sub("-", code)[:_LONGEST_NAME] for code in codes[:_MOST_CODES])
 
 
 def _summary(words: Words, share: Share) -> str:

@@ -36,8 +36,8 @@ class News:
         Of all of them, the largest alert first.
     total
         All of them.
-    abusive
-        How many are potentially abusive, as the policy's criteria say.
+    abusive, abusive_unknown
+        How many are potentially abusive, as the policy's criteria say, and of how many that is not known.
     departements
         By code, the most hectares first; None is of those whose département is not known.
     listed
@@ -47,6 +47,7 @@ class News:
     alert_seqs: Sequence[int]
     total: Share
     abusive: int
+    abusive_unknown: int
     departements: Mapping[str | None, Share]
     listed: Sequence[AlertFeature]
 
@@ -83,6 +84,7 @@ def news_for(connection: sa.Connection, subscription: Subscription) -> News | No
         [row.seq for row in rows],
         _share([row.area_ha for row in rows]),
         sum(row.potentially_abusive is True for row in rows),
+        sum(row.potentially_abusive is None for row in rows),
         dict(sorted(shares.items(), key=lambda each: (-each[1].area_ha, each[0] or ""))),
         _features(connection, [row.seq for row in rows[:MOST_LISTED]]),
     )

@@ -87,7 +87,10 @@ class Wanted:
         """As it was kept."""
         told: Mapping[str, Any] = json.loads(text)
         return cls(
-            tuple(told["departements"]), tuple(told["criteria"]), told["min_area_ha"], bool(told["abusive_only"])
+            tuple(told.get("departements", ())),
+            tuple(told.get("criteria", ())),
+            told.get("min_area_ha"),
+            bool(told.get("abusive_only", False)),
         )
 
 

@@ -18,6 +18,7 @@ class Words:
     many_alerts: str
     about_area: str
     abusive_count: str
+    abusive_unknown: str
     departements: str
     departement_unknown: str
     commune_unknown: str
@@ -28,6 +29,7 @@ class Words:
     interval_unknown: str
     criteria: str
     no_criterion: str
+    criteria_undecided: str
     criteria_unknown: str
     abusive: str
     meaning: str
@@ -41,6 +43,7 @@ FRENCH: Final = Words(
     many_alerts="{count} alertes nouvelles",
     about_area=f"{UNCORRECTED_FR}.",
     abusive_count="Dont potentiellement abusives, selon les critères de l'association : {count}.",
+    abusive_unknown="On ne peut pas le dire de {count}.",
     departements="Par département",
     departement_unknown="inconnu",
     commune_unknown="commune inconnue",
@@ -51,6 +54,7 @@ FRENCH: Final = Words(
     interval_unknown="date de coupe inconnue",
     criteria="critères remplis : {codes}",
     no_criterion="aucun critère rempli",
+    criteria_undecided="aucun critère rempli à ce que l'on sait ; on ne peut pas juger de : {codes}",
     criteria_unknown="critères non évalués",
     abusive="potentiellement abusive, selon les critères de l'association",
     meaning="Une alerte est une perte de couvert vue par satellite, à vérifier sur le terrain. Une coupe "
@@ -65,6 +69,7 @@ ENGLISH: Final = Words(
     many_alerts="{count} new alerts",
     about_area=f"{UNCORRECTED_EN}.",
     abusive_count="Of which potentially abusive, by the association's criteria: {count}.",
+    abusive_unknown="Of {count} that cannot be told.",
     departements="By département",
     departement_unknown="unknown",
     commune_unknown="commune unknown",
@@ -75,6 +80,7 @@ ENGLISH: Final = Words(
     interval_unknown="date of the cut unknown",
     criteria="criteria met: {codes}",
     no_criterion="no criterion met",
+    criteria_undecided="no criterion met as far as is known; not to be judged: {codes}",
     criteria_unknown="criteria not evaluated",
     abusive="potentially abusive, by the association's criteria",
     meaning="An alert is a loss of tree cover seen from space, to be checked on the ground. A “potentially abusive” "

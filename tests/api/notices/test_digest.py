@@ -32,7 +32,7 @@ def _digest(*properties: dict[str, Any], total: int | None = None, departement: 
     ]
     count = len(features) if total is None else total
     share = Share(count, 12.34)
-    return digest_of(News(list(range(count)), share, 1, {departement: share}, features), ROOT, TOKEN)
+    return digest_of(News(list(range(count)), share, 1, 2, {departement: share}, features), ROOT, TOKEN)
 
 
 class _Tags(HTMLParser):
@@ -60,7 +60,8 @@ def test_a_digest_says_it_in_french_and_then_in_english() -> None:
         "criteria": [{"code": "area", "met": True}, {"code": "slope", "met": None}],
         "potentially_abusive": True,
     }
-    digest = _digest(known, {"area_ha": 1.0}, total=25)
+    undecided = {"criteria": [{"code": "slope", "met": None}, {"code": "area", "met": False}]}
+    digest = _digest(known, {"area_ha": 1.0}, undecided, total=25)
     french, english = digest.text.split("-- English --")
     for said in (
         "25 alertes nouvelles, 12,3 ha",
@@ -68,15 +69,17 @@ def test_a_digest_says_it_in_french_and_then_in_english() -> None:
         "12,3 ha, L'Haÿ-les-Roses (94)",
         "coupée entre le 20/09/2026 et le 04/10/2026",
         "critères remplis : area\n",
-        "potentiellement abusive, selon les critères de l'association",
+        "Dont potentiellement abusives, selon les critères de l'association : 1. On ne peut pas le dire de 2.",
+        "  potentiellement abusive, selon les critères de l'association",
+        "aucun critère rempli à ce que l'on sait ; on ne peut pas juger de : slope",
         "1,0 ha, commune inconnue (inconnu)",
         "critères non évalués",
-        "Et 23 autres",
+        "Et 22 autres",
         f"{ROOT}/api/v1/collections/alerts/items/SYL-1",
         f"{ROOT}/api/v1/unsubscribe/{TOKEN}",
     ):
         assert said in french
-    for said in ("25 new alerts, 12.3 ha", "cut between 2026-09-20 and 2026-10-04", "commune unknown", "23 others"):
+    for said in ("25 new alerts, 12.3 ha", "cut between 2026-09-20 and 2026-10-04", "commune unknown", "22 others"):
         assert said in english
 
 
@@ -165,7 +168,7 @@ def test_a_header_with_a_line_end_is_no_header() -> None:
 
 
 def test_one_click_is_offered_over_https_alone() -> None:
-    news = News([1], Share(1, 1.0), 0, {None: Share(1, 1.0)}, [])
+    news = News([1], Share(1, 1.0), 0, 0, {None: Share(1, 1.0)}, [])
     message = message_of(Letter("a@b.fr", "<a@b.fr>", WRITTEN, digest_of(news, "http://x.fr", TOKEN)), "a@exemple.fr")
     assert message["List-Unsubscribe"] == f"<http://x.fr/api/v1/unsubscribe/{TOKEN}>"
     assert "List-Unsubscribe-Post" not in message
