@@ -160,12 +160,13 @@ def message_of(letter: Letter, sender: str) -> EmailMessage:
     message["Date"] = format_datetime(letter.written_at)
     message["Message-ID"] = letter.message_id
     message["Auto-Submitted"] = "auto-generated"
-    message["Content-Language"] = "fr, en"
     message["List-Unsubscribe"] = f"<{letter.digest.unsubscribe_url}>"
     if letter.digest.unsubscribe_url.startswith("https://"):
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     message.set_content(letter.digest.text, cte="quoted-printable")
     message.add_alternative(letter.digest.html, subtype="html", cte="quoted-printable")
+    # Of both forms: set before them, it would be moved into the first.
+    message["Content-Language"] = "fr, en"
     return message
 
 

@@ -24,6 +24,7 @@ class Mailbox:
     """What an SMTP server took; `answers` are what it says to the next recipients, or to the next messages."""
 
     messages: list[EmailMessage] = field(default_factory=list)
+    written: list[bytes] = field(default_factory=list)
     recipients: list[str] = field(default_factory=list)
     of_recipients: list[str] = field(default_factory=list)
     of_messages: list[str] = field(default_factory=list)
@@ -45,6 +46,7 @@ class Mailbox:
             return "421 gone"
         if answer.startswith("250"):
             assert isinstance(envelope.content, bytes)
+            self.written.append(envelope.content)
             self.messages.append(message_from_bytes(envelope.content, EmailMessage, policy=default))
             self.recipients += envelope.rcpt_tos
         return answer

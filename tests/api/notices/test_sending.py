@@ -60,6 +60,9 @@ def test_a_mail_carries_what_its_readers_need(store: Database, send: Send, mailb
     assert link.startswith(f"<{PUBLIC_URL}/api/v1/unsubscribe/")
     assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert message["Auto-Submitted"] == "auto-generated"
+    assert message["Content-Language"] == "fr, en"
+    # As it came over the wire: mail programs do not decode a link that was encoded.
+    assert f"\r\nList-Unsubscribe: {link}\r\n".encode() in mailbox.written[0]
     assert message["Message-ID"] == _notices(store)[0].message_id
     text, html = (message.get_body((form,)) for form in ("plain", "html"))
     assert text is not None
