@@ -62,6 +62,13 @@ class Settings(BaseSettings):
         Claim that lists a person's groups: ``sylvigie-volunteer``, ``sylvigie-analyst``, ``sylvigie-administrator``.
     personal_days
         Days that the audit log and ended accounts are kept.
+    smtp_url
+        Server that mail is sent by: ``smtp://user:password@host:port``, which is made safe by STARTTLS except on this
+        machine, or ``smtps://``.
+    mail_from
+        Address that mail comes from.
+    webhook_private_hosts
+        Whether webhooks may be on this machine and in private networks.
     data_licence
         Of what the service gives out: SPDX identifier or URL. The Licence Ouverte 2.0 by default.
     cors_origins
@@ -104,6 +111,9 @@ class Settings(BaseSettings):
     oidc_client_secret: SecretStr | None = None
     oidc_groups_claim: str = "groups"
     personal_days: int = Field(default=1095, ge=30)
+    smtp_url: SecretStr | None = None
+    mail_from: str | None = None
+    webhook_private_hosts: bool = False
     data_licence: str = "etalab-2.0"
     cors_origins: str = ""
     requests_per_minute: int = Field(default=6000, ge=0)

@@ -15,6 +15,7 @@ from scripts.evaluate_command import evaluate
 from scripts.exit_codes import ExitCode, exit_code_of
 from scripts.layers_command import layers
 from scripts.models_command import models
+from scripts.notices_command import notices, send_month, subscriptions
 from scripts.people_commands import user
 from scripts.rules_command import rules_app
 from scripts.store_commands import db, export, ingest, serve, store_months, token
@@ -46,6 +47,8 @@ app.command("ingest")(ingest)
 app.add_typer(db, name="db")
 app.add_typer(token, name="token")
 app.add_typer(user, name="user")
+app.add_typer(notices, name="notices")
+app.add_typer(subscriptions, name="subscriptions")
 app.command("serve")(serve)
 app.command("export")(export)
 
@@ -151,7 +154,7 @@ def monthly(
     picture = None
     if settings.chips:
         picture = PictureAlerts(request.catalogue, request.credentials, request.max_requests_per_host, request.threads)
-    raise typer.Exit(run_month(request, work_tile, track, now, AfterTracking(picture, store_months)))
+    raise typer.Exit(run_month(request, work_tile, track, now, AfterTracking(picture, store_months, send_month)))
 
 
 @reference.command("build")

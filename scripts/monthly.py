@@ -10,7 +10,7 @@ import datetime as dt
 import os
 import platform
 import socket
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -78,6 +78,14 @@ class StoreWork(Protocol):
         ...
 
 
+class NoticeWork(Protocol):
+    """Tells subscriptions what is news in the store of the data directory."""
+
+    def __call__(self, data_dir: Path) -> Mapping[str, Any]:
+        """Send, and give the facts of `notices_done`."""
+        ...
+
+
 class PictureWork(Protocol):
     """Pictures the alerts that stand after a month."""
 
@@ -96,10 +104,13 @@ class AfterTracking:
         Before they are put into the store.
     store
         Puts them in.
+    notify
+        When they are in; the month does not depend on it.
     """
 
     picture: PictureWork | None = None
     store: StoreWork | None = None
+    notify: NoticeWork | None = None
 
 
 class HereRunner:
@@ -145,6 +156,8 @@ class _Run:
     pictures_error: str | None = None
     stored: tuple[str, ...] = ()
     store_error: str | None = None
+    notices: Mapping[str, Any] | None = None
+    notices_error: str | None = None
     stopped_by: str | None = None
     exit_code: ExitCode = ExitCode.DONE
 
@@ -259,6 +272,8 @@ def _run(
                 _picture(run, after.picture, request, stop, reporter)
             if after.store is not None and run.alerts is not None and run.stopped_by is None:
                 _store(run, after.store, request, reporter)
+                if after.notify is not None and run.store_error is None:
+                    _notify(run, after.notify, request, reporter)
             not_reached = run.close(request.tiles)
             facts = _about(request, run, clock, leftovers)
             kept = _record(command, prefix, request, run, not_reached, facts, clock, reporter)
@@ -368,6 +383,17 @@ def _store(run: _Run, store: StoreWork, request: RunRequest, reporter: Reporter)
     reporter.tell("store_done", months=[str(month) for month in months], told=list(run.stored))
 
 
+def _notify(run: _Run, notify: NoticeWork, request: RunRequest, reporter: Reporter) -> None:
+    """Tell subscriptions what is news; whatever befalls that, the month is what it is."""
+    try:
+        run.notices = notify(request.root)
+    except Exception as error:  # noqa: BLE001 - told; what was not sent waits in the store
+        run.notices_error, detail = told(error, request.root)
+        reporter.tell("notices_failed", message=run.notices_error, detail=detail)
+        return
+    reporter.tell("notices_done", **run.notices)
+
+
 def _about(request: RunRequest, run: _Run, clock: RunClock, leftovers: Sequence[str]) -> dict[str, Any]:
     """What the record says of the run as a whole."""
     return {
@@ -396,6 +422,8 @@ def _about(request: RunRequest, run: _Run, clock: RunClock, leftovers: Sequence[
         "pictures_error": run.pictures_error,
         "stored": list(run.stored),
         "store_error": run.store_error,
+        "notices": None if run.notices is None else dict(run.notices),
+        "notices_error": run.notices_error,
     }
 
 
@@ -421,6 +449,13 @@ def _print(title: str, run: _Run, not_reached: Sequence[str], record: str | None
         console.print(f"not in the store: {run.store_error}", markup=False, soft_wrap=True)
     for line in run.stored:
         console.print(f"store: {line}", markup=False, soft_wrap=True)
+    if run.notices_error is not None:
+        console.print(f"no notices: {run.notices_error}", markup=False, soft_wrap=True)
+    if run.notices is not None and (run.notices["reasons"] or run.notices["sent"]):
+        counts = ", ".join(f"{run.notices[name]} {name.replace('_', ' ')}" for name in ("sent", "waiting", "given_up"))
+        console.print(f"notices: {counts}", markup=False, soft_wrap=True)
+        for reason in run.notices["reasons"]:
+            console.print(f"notices: {reason}", markup=False, soft_wrap=True)
     if run.stopped_by is not None:
         console.print(f"Stopped by {run.stopped_by}: run again to go on.", markup=False)
     console.print(f"Record: {record}" if record else "The record could not be written.", markup=False, soft_wrap=True)

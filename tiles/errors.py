@@ -30,6 +30,7 @@
     ├── ConflictError             another has changed what was to be changed
     ├── FilterError               a filter of alerts that will not do
     ├── PictureError              a raster that a picture is made of is damaged
+    ├── NoticeError               a notice cannot be written or sent as things are set
     ├── IngestError               what is to be put into the store cannot be read
     ├── LockedError               another process is at work there
     └── ClusterError              the cluster's scheduler or its workers cannot be had
@@ -179,6 +180,10 @@ class FilterError(SylvigieError):
 
 class PictureError(SylvigieError):
     """A raster that a picture is made of is damaged."""
+
+
+class NoticeError(SylvigieError):
+    """Notices cannot be written, or sent, as things are set."""
 
 
 class IngestError(SylvigieError):

@@ -29,6 +29,8 @@ class Right(StrEnum):
     """See how the service does: health and figures of its work."""
     SIGN_IN = "sign_in"
     """Say who one is."""
+    UNSUBSCRIBE = "unsubscribe"
+    """End a subscription, of which one has a link."""
     SURVEY = "survey"
     """See change maps, which show all ground."""
     REPORT = "report"
@@ -45,7 +47,7 @@ class Right(StrEnum):
     """Accounts, everybody's subscriptions, the audit log."""
 
 
-OPEN_RIGHTS: Final = frozenset({Right.READ, Right.OPERATE, Right.SIGN_IN})
+OPEN_RIGHTS: Final = frozenset({Right.READ, Right.OPERATE, Right.SIGN_IN, Right.UNSUBSCRIBE})
 """What anybody may do."""
 _VOLUNTEER: Final = OPEN_RIGHTS | {Right.SURVEY, Right.REPORT}
 _ANALYST: Final = _VOLUNTEER | {Right.REVIEW, Right.ASSIGN, Right.SEE_PEOPLE}

@@ -8,7 +8,8 @@
           reviews, assignments, comments, favourites             what people decided
           observation_reports ──< photos, report_follow_ups      what people saw
     users ──< sessions, invitations, tokens, sign_ins
-    zones     alert_cells     subscriptions, audit_log     store_state
+    subscriptions ──< notices ──< notice_alerts                  whom it was told to
+    zones     alert_cells     audit_log     store_state
 
 Outlines are WKB in WGS 84 beside four columns of their bounds: no engine needs a library for that. What makes them
 quick (an R*Tree, PostGIS) is laid over these tables by a migration, and kept by the engine itself.
@@ -408,9 +409,44 @@ subscriptions = sa.Table(
     sa.Column("channel", sa.String(16), nullable=False),
     sa.Column("address", sa.Text, nullable=False),
     sa.Column("filters", sa.Text, nullable=False),
+    # The newest alert of then: what came later is news.
+    sa.Column("after_alert_seq", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("ended_at", Moment),
 )
+
+notices = sa.Table(
+    "notices",
+    metadata,
+    sa.Column("seq", _KEY, primary_key=True),
+    sa.Column("subscription_seq", _KEY, sa.ForeignKey("subscriptions.seq"), nullable=False, index=True),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("message_id", sa.String(255), nullable=False, unique=True),  # the same at each attempt
+    sa.Column("unsubscribe_digest", sa.String(64), nullable=False, unique=True),  # SHA-256 of the link's token
+    sa.Column("alerts", sa.Integer, nullable=False),
+    sa.Column("content", PackedText),  # JSON, as it is sent; gone when the notice has ended, with the token in it
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("next_at", Moment),
+    sa.Column("reason", sa.Text),  # of the last attempt that failed
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("ended_at", Moment),
+)
+"""The outbox: what is to be sent, and what came of it."""
+
+notice_alerts = sa.Table(
+    "notice_alerts",
+    metadata,
+    sa.Column(
+        "subscription_seq",
+        _KEY,
+        sa.ForeignKey("subscriptions.seq"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    _alert_key(primary_key=True, autoincrement=False),
+    sa.Column("notice_seq", _KEY, sa.ForeignKey("notices.seq"), nullable=False, index=True),
+)
+"""Of which alerts a subscription was told: each once, which the key sees to."""
 
 audit_log = sa.Table(
     "audit_log",
@@ -441,4 +477,5 @@ sa.Index("ix_alerts_updated_seq", alerts.c.updated, alerts.c.seq)
 sa.Index("ix_alerts_review_seq", alerts.c.review, alerts.c.seq)
 sa.Index("ix_alert_versions_month_seq", alert_versions.c.month, alert_versions.c.seq)
 sa.Index("ix_alert_versions_scan_seq", alert_versions.c.scan_seq)
+sa.Index("ix_notices_state_next_at", notices.c.state, notices.c.next_at)
 sa.Index("ix_alert_criteria_alert_seq", alert_criteria.c.alert_seq)

@@ -55,6 +55,7 @@ PATH = {
     "photo_id": str(uuid4()),
     "user": "999",
     "name": "none",
+    "token": "x" * 43,
 }
 ITEMS = "/api/v1/collections/alerts/items"
 

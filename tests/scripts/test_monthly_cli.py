@@ -48,6 +48,7 @@ def _fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(works, "TrackAlerts", lambda *_: _track)
     monkeypatch.setattr(works, "PictureAlerts", lambda *_: _picture)
     monkeypatch.setattr(cli, "store_months", _store)
+    monkeypatch.setattr(cli, "send_month", lambda _: {"sent": 0, "waiting": 0, "given_up": 0, "reasons": []})
 
 
 def _sylvigie(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:

@@ -57,14 +57,13 @@ def _broken(*_: object) -> Any:
 
 def test_every_event_and_field_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     plant(tmp_path, t31TFJ="raise")
-    run_month(
-        request_of(tmp_path, "31TFJ", "31TGJ"),
-        work,
-        track,
-        NOW,
-        AfterTracking(lambda *_: PicturesMade(), lambda *_: [""]),
-    )
+    stored = ["2026-05: 1 new."]
+    notices = {"sent": 1, "waiting": 0, "given_up": 0, "reasons": []}
+    after = AfterTracking(lambda *_: PicturesMade(), lambda *_: stored, lambda _: notices)
+    run_month(request_of(tmp_path, "31TFJ", "31TGJ"), work, track, NOW, after)
     events = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    run_month(request_of(tmp_path, "31TGJ"), work, track, NOW, AfterTracking(None, lambda *_: stored, _broken))  # type: ignore[arg-type]
+    events += [json.loads(line) for line in capfd.readouterr().err.splitlines()]
     run_month(request_of(tmp_path, "31TGJ"), work, broken_track, NOW)
     events += [json.loads(line) for line in capfd.readouterr().err.splitlines()]
     run_month(request_of(tmp_path, "31TGJ"), work, track, NOW, AfterTracking(_broken, _broken))  # type: ignore[arg-type]

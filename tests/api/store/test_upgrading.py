@@ -14,8 +14,10 @@ from alembic.migration import MigrationContext
 
 from api.store import upgrading
 from api.store.database import Database, database_url
-from api.store.tables import metadata
+from api.store.ingesting import ingest
+from api.store.tables import metadata, subscriptions
 from api.store.upgrading import SchemaState, newest_version, require_current, schema_state, upgrade
+from tests.api.alerts import found_alert, scan_files
 from tiles.errors import InvalidParameterError, StoreError
 
 _LAID_BY_HAND = (
@@ -73,3 +75,17 @@ def test_an_address_that_will_not_do_is_told_without_repeating_it(url: str, tmp_
     with pytest.raises(InvalidParameterError, match="SYLVIGIE_DATABASE_URL") as told:
         Database(database_url(url, tmp_path))
     assert url not in str(told.value)
+
+
+def test_subscriptions_from_before_notices_are_told_of_what_comes_next(store: Database) -> None:
+    ingest(store, scan_files([found_alert(1), found_alert(2, latitude=45.0)]), data_dir=Path("data"))
+    config = Config()
+    config.set_main_option("script_location", str(upgrading._MIGRATIONS))
+    with store.altering() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0005")
+        row = {"channel": "email", "address": "a@b.fr", "filters": "{}", "created_at": "2026-10-01 00:00:00"}
+        connection.execute(sa.text(f"INSERT INTO subscriptions ({', '.join(row)}) VALUES (:{', :'.join(row)})"), row)
+    upgrade(store)
+    with store.reading() as connection:
+        assert connection.execute(sa.select(subscriptions.c.after_alert_seq)).scalars().all() == [2]
