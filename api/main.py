@@ -16,14 +16,28 @@ from api.identity.roles import Right
 from api.middleware import Gate
 from api.openapi import description_of
 from api.problems import lay_handlers
-from api.routes import alerts, auth, features, feeds, health, images, maps, notices, people, photos, reports, users
+from api.routes import (
+    alerts,
+    auth,
+    features,
+    feeds,
+    health,
+    images,
+    maps,
+    notices,
+    people,
+    photos,
+    reports,
+    subscriptions,
+    users,
+)
 from api.service import Service
 from api.settings import Settings
 from api.store.database import Database
 from api.store.upgrading import require_current
 from detector.pipeline import software_version
 
-_MODULES = (features, alerts, images, feeds, maps, people, reports, photos, notices, auth, users, health)
+_MODULES = (features, alerts, images, feeds, maps, people, reports, photos, notices, subscriptions, auth, users, health)
 ROUTERS = tuple(module.router for module in _MODULES)
 """All addresses of the service but its own description."""
 THREADS = 4

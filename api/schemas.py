@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from api.identity.roles import Right, Role
+from api.notices.addresses import Channel
 from detector.alerts import ReviewState
 from models.causes import Cause
 
@@ -425,3 +426,37 @@ class AuditLine(BaseModel):
     action: str
     subject: str
     detail: str | None
+
+
+class NewSubscription(BaseModel):
+    """Which new alerts one wants to be told of."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    channel: Channel
+    address: str | None = Field(
+        default=None, max_length=2000, description="Of a webhook; mail goes to one's account's."
+    )
+    departements: _Departements = []
+    criteria: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=50)] = []
+    min_area_ha: float | None = Field(default=None, ge=0, le=1e6)
+    abusive_only: bool = False
+
+
+class SubscriptionMade(BaseModel):
+    """The subscription's number."""
+
+    subscription: int
+
+
+class SubscriptionInfo(BaseModel):
+    """A subscription that stands."""
+
+    subscription: int
+    channel: Channel
+    address: str
+    departements: list[str]
+    criteria: list[str]
+    min_area_ha: float | None
+    abusive_only: bool
+    created_at: dt.datetime

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from api.exports.tables import clean
 from api.identity.roles import Role
+from api.notices.subscribing import end_within
 from api.store.database import Database, WritingAside
 from api.store.literals import is_departement
 from api.store.reviews import Author
@@ -308,8 +309,9 @@ def _end(writing: WritingAside, seq: int) -> None:
         .where(assignments.c.user_seq == seq, assignments.c.ended_at.is_(None))
         .values(ended_at=now)
     )
-    theirs = subscriptions.c.user_seq == seq, subscriptions.c.ended_at.is_(None)
-    run(sa.update(subscriptions).where(*theirs).values(ended_at=now))
+    theirs = sa.select(subscriptions.c.seq).where(subscriptions.c.user_seq == seq, subscriptions.c.ended_at.is_(None))
+    for subscription in run(theirs).scalars().all():
+        end_within(writing, subscription, "account")
 
 
 def _erase(writing: WritingAside, seq: int, email: str | None) -> None:
@@ -319,7 +321,6 @@ def _erase(writing: WritingAside, seq: int, email: str | None) -> None:
     run(sa.update(comments).where(comments.c.user_seq == seq).values(text="", removed_at=writing.now))
     run(sa.update(reviews).where(reviews.c.user_seq == seq).values(comment=None))
     run(sa.delete(favourites).where(favourites.c.user_seq == seq))
-    run(sa.update(subscriptions).where(subscriptions.c.user_seq == seq).values(address=""))
     run(sa.delete(sessions).where(sessions.c.user_seq == seq))
     run(sa.update(tokens).where(tokens.c.user_seq == seq).values(name=sa.literal("@") + sa.cast(tokens.c.seq, sa.Text)))
     run(sa.delete(invitations).where(sa.or_(invitations.c.user_seq == seq, invitations.c.email == (email or "@"))))

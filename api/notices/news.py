@@ -9,9 +9,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from api.features import AlertFeature
-from api.notices.subscribing import Subscription
 from api.identity.people import person_of
 from api.identity.roles import Role
+from api.notices.subscribing import Subscription
 from api.store.conditions import condition, conditions_of
 from api.store.scope import EVERYTHING, Scope
 from api.store.tables import alert_criteria, alert_documents, alerts, notice_alerts

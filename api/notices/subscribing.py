@@ -15,7 +15,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from api.notices.addresses import Channel, checked_address
-from api.store.database import Database, Writing
+from api.store.database import Database, WritingAside
 from api.store.filters import AlertFilter
 from api.store.tables import alerts, notices, subscriptions
 from tiles.errors import FilterError, InvalidParameterError, NotFoundError
@@ -110,6 +110,8 @@ class Subscription:
         Alerts of greater numbers are news to it.
     created_at, ended_at
         Moments (UTC).
+    user_seq
+        Whose it is: they are told of what they may know of. None of one that was made by command, which is told of all.
     """
 
     seq: int
@@ -119,6 +121,7 @@ class Subscription:
     after_alert_seq: int
     created_at: dt.datetime
     ended_at: dt.datetime | None
+    user_seq: int | None = None
 
 
 def subscribe(
@@ -128,6 +131,7 @@ def subscribe(
     wanted: Wanted,
     *,
     private_hosts: bool = False,
+    user_seq: int | None = None,
     actor: str = "command",
 ) -> int:
     """Make a subscription; what is in the store already is no news to it.
@@ -140,6 +144,8 @@ def subscribe(
         As of `api.notices.addresses.checked_address`.
     wanted
         Which alerts.
+    user_seq
+        Whose it is; None for the machine's own.
     actor
         Who does it, for the audit log, which holds no address.
 
@@ -165,7 +171,7 @@ def subscribe(
         if connection.execute(sa.select(column.seq).where(same)).first() is not None:
             raise InvalidParameterError("That address has just this subscription already.")
         newest = connection.execute(sa.select(sa.func.coalesce(sa.func.max(alerts.c.seq), 0))).scalar_one()
-        made = row | {"after_alert_seq": newest, "created_at": writing.now}
+        made = row | {"user_seq": user_seq, "after_alert_seq": newest, "created_at": writing.now}
         seq = int(connection.execute(sa.insert(subscriptions).returning(column.seq), made).scalar_one())
         writing.audit(actor, "subscribe", str(seq), channel.value)
     return seq
@@ -193,6 +199,7 @@ def subscription_of(row: Any) -> Subscription:
         row.after_alert_seq,
         row.created_at,
         row.ended_at,
+        row.user_seq,
     )
 
 
@@ -205,7 +212,7 @@ def end_subscription(database: Database, seq: int, *, actor: str = "command") ->
         When there is none of that number that stands.
     """
     with database.writing() as writing:
-        if not _end(writing, seq, actor):
+        if not end_within(writing, seq, actor):
             raise NotFoundError(f"There is no subscription {seq} that stands.")
 
 
@@ -249,11 +256,11 @@ def unsubscribe(database: Database, token: str) -> None:
     subscription = subscription_of_token(database, token)
     if subscription.ended_at is None:
         with database.writing() as writing:
-            _end(writing, subscription.seq, "link")
+            end_within(writing, subscription.seq, "link")
 
 
-def _end(writing: Writing, seq: int, actor: str) -> bool:
-    """End it with what still waits for it; whether it stood."""
+def end_within(writing: WritingAside, seq: int, actor: str) -> bool:
+    """End a subscription, with what still waits for it, in a transaction that is under way; whether it stood."""
     column = subscriptions.c
     ended = sa.update(subscriptions).where(column.seq == seq, column.ended_at.is_(None))
     if writing.connection.execute(ended.values(ended_at=writing.now, address="")).rowcount == 0:

@@ -56,6 +56,7 @@ PATH = {
     "user": "999",
     "name": "none",
     "token": "x" * 43,
+    "subscription": "999",
 }
 ITEMS = "/api/v1/collections/alerts/items"
 

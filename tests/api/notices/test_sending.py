@@ -17,9 +17,10 @@ from api.notices.subscribing import end_subscription
 from api.settings import Settings
 from api.store.copying import copy
 from api.store.database import Database
-from api.store.history import review
+from api.store.reviews import Author, Decision, review
 from api.store.tables import notice_alerts, notices, subscriptions
 from detector.alerts import ReviewState
+from models.causes import Cause
 from tests.api.alerts import found_alert
 from tests.api.notices.conftest import ADDRESS, PUBLIC_URL, by_hook, by_mail, on_sqlite, put
 from tests.api.notices.servers import Hook, Mailbox
@@ -112,8 +113,7 @@ def test_an_alert_that_comes_to_match_is_told_then(store: Database, send: Send, 
 def test_what_a_person_rejected_is_no_news(store: Database, send: Send, hook: Hook) -> None:
     by_hook(store, hook)
     put(store, found_alert(1), found_alert(2, latitude=45.0))
-    said: dict[str, Any] = {"reason": "a shadow", "comment": None, "token_seq": None, "actor": "command"}
-    review(store, found_alert(1).id, ReviewState.REJECTED, **said)
+    review(store, found_alert(1).id, Decision(ReviewState.REJECTED, Cause.SNOW), Author("command"))
     send()
     assert "1 alerte nouvelle" in hook.posts[0]["text"]
     assert found_alert(1).id not in hook.posts[0]["text"]
