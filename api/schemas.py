@@ -92,6 +92,15 @@ class Feature(BaseModel):
     )
 
 
+class ExportedCollection(BaseModel):
+    """A file of alerts, as `f=geojson` gives it: it says what it is by itself."""
+
+    type: Literal["FeatureCollection"]
+    name: str
+    sylvigie: dict[str, Any] = Field(description="Title, source, licence, moment, versions, filters, estimator.")
+    features: list[Feature]
+
+
 class FeatureCollection(BaseModel):
     """A page of features."""
 

@@ -24,6 +24,7 @@ from api.schemas import (
     Collection,
     Collections,
     Conformance,
+    ExportedCollection,
     Extent,
     Feature,
     FeatureCollection,
@@ -278,7 +279,7 @@ _PAGE: Final[dict[int | str, dict[str, Any]]] = {
 _PAGE_OR_FILE: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "A page of features, or a file of all.",
-        "model": FeatureCollection,
+        "model": FeatureCollection | ExportedCollection,
         "content": {
             form.media_type.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}}
             for form in ExportFormat
