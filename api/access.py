@@ -10,121 +10,44 @@ import datetime as dt
 import hashlib
 import json
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from enum import StrEnum
-from types import MappingProxyType
 from typing import Final
 
 import sqlalchemy as sa
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from api.identity.callers import ANYBODY, OPEN, Caller
+from api.identity.roles import OPEN_RIGHTS, ROLE_RIGHTS, Right, Role
 from api.store.database import Database
-from api.store.reviews import Author
-from api.store.scope import EVERYTHING, Scope
 from api.store.tables import tokens
 from tiles.errors import AccessRefusedError, InvalidParameterError, NotAllowedError, NotFoundError
+
+__all__ = [
+    "ANYBODY",
+    "OPEN",
+    "OPEN_RIGHTS",
+    "ROLE_RIGHTS",
+    "TOKEN_PREFIX",
+    "TOKEN_RIGHTS",
+    "Caller",
+    "Right",
+    "Role",
+    "TokenInfo",
+    "allowed",
+    "caller_of",
+    "create_token",
+    "find_caller",
+    "list_tokens",
+    "revoke_token",
+]
 
 TOKEN_PREFIX: Final = "syl_"
 """So that a token that was committed somewhere by mistake can be found."""
 _TOKEN_BYTES: Final = 32
-
-
-class Role(StrEnum):
-    """What a person is here for."""
-
-    PUBLIC = "public"
-    """Anybody: published alerts, and no personal data."""
-    VOLUNTEER = "volunteer"
-    """Goes and sees alerts of some départements."""
-    ANALYST = "analyst"
-    """Decides of alerts."""
-    ADMINISTRATOR = "administrator"
-
-
-class Right(StrEnum):
-    """What a caller may do."""
-
-    READ = "read"
-    """Read what is public, and of alerts those of one's scope."""
-    OPERATE = "operate"
-    """See how the service does: health and figures of its work."""
-    SURVEY = "survey"
-    """See change maps, which show all ground."""
-    REPORT = "report"
-    """Send observation reports and photos, comment, keep favourites."""
-    REVIEW = "review"
-    """Say what was decided of an alert."""
-    ASSIGN = "assign"
-    """Ask people to go and see alerts."""
-    SEE_PEOPLE = "see_people"
-    """Read what others than oneself have written, and their names."""
-    FOLLOW_UP = "follow_up"
-    """Keep what was done about a report."""
-    MANAGE = "manage"
-    """Accounts, everybody's subscriptions, the audit log."""
-
-
-OPEN_RIGHTS: Final = frozenset({Right.READ, Right.OPERATE})
-"""What anybody may do."""
-_VOLUNTEER: Final = OPEN_RIGHTS | {Right.SURVEY, Right.REPORT}
-_ANALYST: Final = _VOLUNTEER | {Right.REVIEW, Right.ASSIGN, Right.SEE_PEOPLE}
-ROLE_RIGHTS: Final[Mapping[Role, frozenset[Right]]] = MappingProxyType(
-    {
-        Role.PUBLIC: OPEN_RIGHTS,
-        Role.VOLUNTEER: _VOLUNTEER,
-        Role.ANALYST: _ANALYST,
-        Role.ADMINISTRATOR: frozenset(Right),
-    }
-)
 TOKEN_RIGHTS: Final = frozenset({Right.REVIEW, Right.REPORT})
 """What a token may be made for."""
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who asks.
-
-    Parameters
-    ----------
-    name
-        For the audit log: ``token:`` and the token's name, or ``anybody``.
-    rights
-        What it may do.
-    token_seq, user_seq
-        Row of the token, or of the person; None for anybody.
-    role
-        Of the person.
-    departements
-        Of a volunteer.
-    sees_all
-        Whether alerts that are not published are for them too.
-    """
-
-    name: str
-    rights: frozenset[Right]
-    token_seq: int | None = None
-    user_seq: int | None = None
-    role: Role = Role.PUBLIC
-    departements: frozenset[str] = frozenset()
-    sees_all: bool = False
-
-    @property
-    def scope(self) -> Scope:
-        """Alerts that they may know of."""
-        return EVERYTHING if self.sees_all else Scope(False, self.departements, self.user_seq)
-
-    @property
-    def author(self) -> Author:
-        """Who writes, for the store."""
-        return Author(self.name, self.user_seq, self.token_seq)
-
-
-ANYBODY: Final = Caller("anybody", OPEN_RIGHTS)
-"""Who has not said who they are, on a service with accounts."""
-OPEN: Final = Caller("anybody", OPEN_RIGHTS | {Right.SURVEY}, sees_all=True)
-"""The same while there is no account at all: a machine of one's own."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@
           alert_criteria, evaluations, scores, alert_features    what rules and models said, by version
           reviews, assignments, comments, favourites             what people decided
           observation_reports ──< photos, report_follow_ups      what people saw
-    zones     alert_cells     users, tokens, subscriptions, audit_log     store_state
+    users ──< sessions, invitations, tokens, subscriptions
+    zones     alert_cells     audit_log     store_state
 
 Outlines are WKB in WGS 84 beside four columns of their bounds: no engine needs a library for that. What makes them
 quick (an R*Tree, PostGIS) is laid over these tables by a migration, and kept by the engine itself.
@@ -83,6 +84,8 @@ store_state = sa.Table(
     # One more with each transaction that writes: what a reader has seen is current while it stays.
     sa.Column("revision", sa.BigInteger, nullable=False),
     sa.Column("changed_at", Moment, nullable=False),
+    # People whose account is good. While there is none, who reaches the service sees all.
+    sa.Column("accounts", sa.Integer, nullable=False, server_default="0"),
 )
 
 scans = sa.Table(
@@ -245,6 +248,39 @@ users = sa.Table(
     sa.Column("role", sa.String(16), nullable=False),
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("disabled_at", Moment),
+    sa.Column("password", sa.Text),  # Argon2id; none where they sign in elsewhere
+    sa.Column("issuer", sa.Text),  # of OpenID Connect, and who they are there
+    sa.Column("subject", sa.Text),
+    sa.Column("departements", sa.Text, nullable=False, server_default="[]"),  # JSON list
+    sa.Column("erased_at", Moment),
+)
+sa.Index("ix_users_issuer_subject", users.c.issuer, users.c.subject, unique=True)
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("seq", _KEY, primary_key=True),
+    sa.Column("digest", sa.String(64), nullable=False, unique=True),  # SHA-256: the cookie's token is never kept
+    sa.Column("user_seq", _KEY, sa.ForeignKey("users.seq"), nullable=False, index=True),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("used_at", Moment, nullable=False),
+    sa.Column("expires_at", Moment, nullable=False),
+    sa.Column("ended_at", Moment),
+)
+
+invitations = sa.Table(
+    "invitations",
+    metadata,
+    sa.Column("seq", _KEY, primary_key=True),
+    sa.Column("digest", sa.String(64), nullable=False, unique=True),
+    sa.Column("user_seq", _KEY, sa.ForeignKey("users.seq")),  # whose password is set anew; none yet of who is invited
+    sa.Column("email", sa.Text),
+    sa.Column("role", sa.String(16)),
+    sa.Column("departements", sa.Text, nullable=False, server_default="[]"),
+    sa.Column("made_by", sa.Text, nullable=False),
+    sa.Column("made_at", Moment, nullable=False),
+    sa.Column("expires_at", Moment, nullable=False),
+    sa.Column("used_at", Moment),
 )
 
 tokens = sa.Table(
@@ -257,6 +293,7 @@ tokens = sa.Table(
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("expires_at", Moment),
     sa.Column("revoked_at", Moment),
+    sa.Column("user_seq", _KEY, index=True),  # of a personal key; a token of the machine has none
 )
 
 reviews = sa.Table(

@@ -1,0 +1,1 @@
+"""People: roles, accounts, how they sign in, and what is kept of them."""
