@@ -17,7 +17,7 @@ class Caller:
     Parameters
     ----------
     name
-        For the audit log: ``user:`` and the row, ``token:`` and the token's name, or ``anybody``; never a person's name.
+        For the audit log: ``user:`` and the row, ``token:`` and the token's name, or ``anybody``; no person is named.
     rights
         What it may do.
     token_seq, user_seq
