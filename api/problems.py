@@ -19,9 +19,11 @@ from tiles.errors import (
     InvalidParameterError,
     NotAllowedError,
     NotFoundError,
+    ProviderError,
     StoreBusyError,
     StoreError,
     SylvigieError,
+    TooOftenError,
 )
 
 CODES: Final[tuple[tuple[type[SylvigieError], int], ...]] = (
@@ -31,6 +33,8 @@ CODES: Final[tuple[tuple[type[SylvigieError], int], ...]] = (
     (AccessRefusedError, 401),
     (NotFoundError, 404),
     (ConflictError, 409),
+    (TooOftenError, 429),
+    (ProviderError, 503),
     (StoreBusyError, 503),
     (StoreError, 503),
     (SylvigieError, 500),
@@ -91,8 +95,11 @@ def lay_handlers(app: FastAPI) -> None:
             # Where the store lies, and what its engine said, is for those who run it.
             structlog.get_logger("sylvigie.http").error("refused", error=str(error))
             kind = "The store cannot answer now" if status == 503 else "A fault of Sylvigie's own"
+            kind = "The provider of sign-ins does not answer" if isinstance(error, ProviderError) else kind
             return problem(status, f"{kind}: try again in a moment.", {"Retry-After": "5"})
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+        if isinstance(error, TooOftenError):
+            headers = {"Retry-After": str(error.wait_s)}
         return problem(status, str(error), headers)
 
     @app.exception_handler(RequestValidationError)

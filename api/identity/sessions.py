@@ -117,7 +117,7 @@ def require_csrf(request: Request, session: str, base_url: str) -> None:
 
 
 def cookie_name(base_url: str) -> str:
-    """With the prefix by which browsers keep other hosts from laying it, where the address allows that (RFC 6265bis)."""
+    """With the prefix by which browsers keep other hosts from laying it, where it is https (RFC 6265bis)."""
     return f"__Host-{COOKIE}" if base_url.startswith("https://") else COOKIE
 
 
