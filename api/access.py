@@ -1,15 +1,15 @@
 """Who may do what: one check that each route names.
 
-Until people have accounts, anybody who reaches the service may read what is public, and only a token that was made on
-the machine (`sylvigie token create`) may write. Tokens are kept as digests: who reads the store cannot use them.
+Who asks is told by a token that was made on the machine (`sylvigie token create`), a personal key, a token of the
+OpenID provider, or the session's cookie. Until anybody has an account, who reaches the service may read all of it;
+from the first account on, the public reads what is published. Tokens are kept as digests: who reads the store cannot
+use them.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import json
-import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -18,8 +18,13 @@ import sqlalchemy as sa
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from api.identity.accounts import has_accounts
 from api.identity.callers import ANYBODY, OPEN, Caller
+from api.identity.keys import KEY_PREFIX, find_key
+from api.identity.openid import sign_in_by_token
+from api.identity.random_tokens import digest_of, new_token
 from api.identity.roles import OPEN_RIGHTS, ROLE_RIGHTS, Right, Role
+from api.identity.sessions import SAFE_METHODS, cookie_name, find_session, require_csrf, require_own_page
 from api.store.database import Database
 from api.store.tables import tokens
 from tiles.errors import AccessRefusedError, InvalidParameterError, NotAllowedError, NotFoundError
@@ -36,16 +41,18 @@ __all__ = [
     "Role",
     "TokenInfo",
     "allowed",
+    "anybody",
     "caller_of",
     "create_token",
     "find_caller",
     "list_tokens",
     "revoke_token",
+    "signed_in",
 ]
 
 TOKEN_PREFIX: Final = "syl_"
 """So that a token that was committed somewhere by mistake can be found."""
-_TOKEN_BYTES: Final = 32
+_LONGEST_TOKEN: Final = 200
 TOKEN_RIGHTS: Final = frozenset({Right.REVIEW, Right.REPORT})
 """What a token may be made for."""
 
@@ -67,13 +74,15 @@ def allowed(right: Right) -> Callable[[Request], Awaitable[Caller]]:
     async def check(request: Request) -> Caller:
         caller: Caller | None = getattr(request.state, "caller", None)
         if caller is None:
-            caller = request.state.caller = await caller_of(request)
+            # Who reads how the service does needs nothing of the store, which may be what has failed.
+            bare = right is Right.OPERATE and not _says_who(request)
+            caller = request.state.caller = ANYBODY if bare else await caller_of(request)
         if right not in caller.rights:
             if caller.name != ANYBODY.name:
                 raise NotAllowedError(f"This needs the right to {right}, which you do not have.")
             raise AccessRefusedError(
-                f"This needs a token with the right to {right}: make one with `sylvigie token create` on the machine "
-                "of the service, and send it as `Authorization: Bearer TOKEN`."
+                f"This needs the right to {right}: sign in, or send a key of yours, or a token that `sylvigie token "
+                "create` made, as `Authorization: Bearer KEY`."
             )
         return caller
 
@@ -81,15 +90,67 @@ def allowed(right: Right) -> Callable[[Request], Awaitable[Caller]]:
     return check
 
 
+def anybody(request: Request) -> None:
+    """The check of what is there to sign in with, which takes no right; other sites' pages may not send it."""
+    if request.method not in SAFE_METHODS:
+        require_own_page(request, request.app.state.service.base_url(request))
+
+
+async def signed_in(request: Request) -> Caller:
+    """The check of what is one's own account's: a session, or a token of the provider's; a key or token will not do."""
+    caller = await caller_of(request)
+    if caller.user_seq is None:
+        raise AccessRefusedError("This is for who has signed in.")
+    if caller.token_seq is not None:
+        raise NotAllowedError("A key will not do for this: sign in.")
+    request.state.caller = caller
+    return caller
+
+
 async def caller_of(request: Request) -> Caller:
-    """Who asks, by the request's token."""
+    """Who asks: by the Authorization header, else by the session's cookie, else anybody.
+
+    Raises
+    ------
+    tiles.errors.AccessRefusedError
+        When what tells who asks is not good.
+    tiles.errors.NotAllowedError
+        When an unsafe request by cookie does not come from our own page.
+    """
+    return await run_in_threadpool(_caller_of, request)
+
+
+def _caller_of(request: Request) -> Caller:
+    service = request.app.state.service
+    database: Database = service.database
     header = request.headers.get("authorization")
-    if header is None:
-        return OPEN
-    scheme, _, token = header.partition(" ")
-    if scheme.lower() != "bearer" or not token.startswith(TOKEN_PREFIX) or len(token) > 200:
-        raise AccessRefusedError("The Authorization header will not do: send `Bearer` and a token of this service.")
-    return await run_in_threadpool(find_caller, request.app.state.service.database, token)
+    if header is not None:
+        scheme, _, token = header.partition(" ")
+        token = token.strip()
+        if scheme.lower() == "bearer" and token.startswith(TOKEN_PREFIX) and len(token) <= _LONGEST_TOKEN:
+            return find_caller(database, token)
+        if scheme.lower() == "bearer" and token.startswith(KEY_PREFIX) and len(token) <= _LONGEST_TOKEN:
+            return find_key(database, token)
+        if scheme.lower() == "bearer" and token.count(".") == 2 and service.provider is not None:
+            return sign_in_by_token(database, service.provider, token).caller()
+        raise AccessRefusedError("The Authorization header will not do: send `Bearer` and a key or token.")
+    base_url = service.base_url(request)
+    session = request.cookies.get(cookie_name(base_url))
+    if session is not None:
+        try:
+            person = find_session(database, session[:_LONGEST_TOKEN])
+        except AccessRefusedError:
+            # The page still shows what is public to whom the session has ended for.
+            if request.method not in SAFE_METHODS:
+                raise
+        else:
+            require_csrf(request, session, base_url)
+            return person.caller(session=digest_of(session))
+    return ANYBODY if has_accounts(database) else OPEN
+
+
+def _says_who(request: Request) -> bool:
+    return "authorization" in request.headers
 
 
 def find_caller(database: Database, token: str) -> Caller:
@@ -100,7 +161,7 @@ def find_caller(database: Database, token: str) -> Caller:
     tiles.errors.AccessRefusedError
         When there is no such token, or it has ended.
     """
-    query = sa.select(tokens).where(tokens.c.digest == _digest(token))
+    query = sa.select(tokens).where(tokens.c.digest == digest_of(token), tokens.c.user_seq.is_(None))
     with database.reading() as connection:
         row = connection.execute(query).one_or_none()
     now = dt.datetime.now(dt.UTC)
@@ -122,14 +183,14 @@ def create_token(database: Database, name: str, rights: frozenset[Right], expire
         raise InvalidParameterError("A token needs a name of at most 64 characters, by which it can be revoked.")
     if not rights or not rights <= TOKEN_RIGHTS:
         raise InvalidParameterError(f"A token is for one of: {', '.join(sorted(TOKEN_RIGHTS))}.")
-    token = TOKEN_PREFIX + secrets.token_urlsafe(_TOKEN_BYTES)
+    token = new_token(TOKEN_PREFIX)
     with database.writing() as writing:
         taken = writing.connection.execute(sa.select(tokens.c.seq).where(tokens.c.name == name)).first()
         if taken is not None:
             raise InvalidParameterError(f"There is a token named {name} already: choose another name.")
         row = {
             "name": name,
-            "digest": _digest(token),
+            "digest": digest_of(token),
             "rights": json.dumps(sorted(rights)),
             "created_at": writing.now,
             "expires_at": expires_at,
@@ -157,7 +218,7 @@ def revoke_token(database: Database, name: str) -> None:
 def list_tokens(database: Database) -> list[TokenInfo]:
     """All tokens there ever were, oldest first."""
     with database.reading() as connection:
-        rows = connection.execute(sa.select(tokens).order_by(tokens.c.seq)).all()
+        rows = connection.execute(sa.select(tokens).where(tokens.c.user_seq.is_(None)).order_by(tokens.c.seq)).all()
     return [
         TokenInfo(
             row.name,
@@ -168,8 +229,3 @@ def list_tokens(database: Database) -> list[TokenInfo]:
         )
         for row in rows
     ]
-
-
-def _digest(token: str) -> str:
-    # A token is 256 random bits: nothing is to be guessed, and a slow hash would only slow the service.
-    return hashlib.sha256(token.encode()).hexdigest()

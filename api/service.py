@@ -12,11 +12,16 @@ from fastapi import Request, Response
 from pydantic import BaseModel
 
 from api.access import Caller
+from api.identity.attempts import Attempts
+from api.identity.provider import Provider
 from api.middleware import Figures
 from api.settings import Settings
 from api.store.database import Database
 from api.store.reading import StoreState, state_of
 from api.store.scope import PUBLISHED, Scope
+
+Deliver = Callable[[str, str], None]
+"""Takes an e-mail and the address by which its owner sets a new password."""
 
 
 @dataclass
@@ -31,13 +36,19 @@ class Service:
         The store.
     figures
         For Prometheus.
+    deliver
+        Sends a link to an e-mail; without, links are handed out by administrators alone.
     """
 
     settings: Settings
     database: Database
     figures: Figures = field(default_factory=Figures)
+    deliver: Deliver | None = None
 
     def __post_init__(self) -> None:
+        provider = self.settings.provider()
+        self.provider = None if provider is None else Provider(provider)
+        self.attempts = Attempts()
         self.exports = threading.BoundedSemaphore(self.settings.max_exports_at_once)
 
     @property

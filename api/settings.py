@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy import URL
 
+from api.identity.provider import ProviderParams
 from api.store.database import database_url
 from tiles.catalog import Credentials
 from tiles.errors import InvalidParameterError
@@ -61,6 +62,12 @@ class Settings(BaseSettings):
         Of one client's address, to one process of the service; 0 is no limit.
     max_body_bytes
         Of a request.
+    oidc_issuer
+        OpenID provider that people sign in at; none by default.
+    oidc_client_id, oidc_client_secret
+        By which the provider knows the service.
+    oidc_role_claim
+        Claim of the provider's tokens that holds a person's groups.
     max_exports_at_once
         Whole exports that one process of the service writes at a time.
     """
@@ -88,6 +95,10 @@ class Settings(BaseSettings):
     cors_origins: str = ""
     requests_per_minute: int = Field(default=6000, ge=0)
     max_body_bytes: int = Field(default=1_000_000, ge=1000)
+    oidc_issuer: str | None = Field(default=None, pattern=r"^(https://|http://(localhost|127\.0\.0\.1)[:/])[^\s?#]*$")
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_role_claim: str = "groups"
     max_exports_at_once: int = Field(default=2, ge=1, le=20)
 
     @classmethod
@@ -110,6 +121,22 @@ class Settings(BaseSettings):
                     f"only one of {_variable(first)} and {_variable(second)} is given, and they go together"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _whole_provider(self) -> Self:
+        if (self.oidc_issuer is None) != (self.oidc_client_id is None):
+            raise ValueError(
+                f"only one of {_variable('oidc_issuer')} and {_variable('oidc_client_id')} is given, and they go together"
+            )
+        return self
+
+    def provider(self) -> ProviderParams | None:
+        """The OpenID provider, where there is one."""
+        if self.oidc_issuer is None or self.oidc_client_id is None:
+            return None
+        return ProviderParams(
+            self.oidc_issuer, self.oidc_client_id, _told(self.oidc_client_secret), self.oidc_role_claim
+        )
 
     def store_url(self) -> URL:
         """Address of the store; see `api.store.database.database_url`."""

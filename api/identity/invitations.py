@@ -90,8 +90,9 @@ def accept_invitation(database: Database, token: str, name: str, password: str) 
 
 
 def make_reset(database: Database, email: str, actor: str) -> str | None:
-    """Make a token to set somebody's password anew; None where nobody has that e-mail, or their account is ended."""
-    query = sa.select(users.c.seq).where(users.c.email == email.strip().lower(), users.c.disabled_at.is_(None))
+    """Make a token to set somebody's password anew; None where no good account with one is of that e-mail."""
+    theirs = (users.c.email == email.strip().lower()) & users.c.disabled_at.is_(None)
+    query = sa.select(users.c.seq).where(theirs, users.c.password.is_not(None))
     token = new_token()
     with database.writing_aside() as writing:
         seq = writing.connection.execute(query).scalar_one_or_none()
