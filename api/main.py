@@ -15,14 +15,16 @@ from api.access import Right, allowed
 from api.middleware import Gate
 from api.openapi import description_of
 from api.problems import lay_handlers
-from api.routes import alerts, features, feeds, health, images, maps, people, reports
+from api.routes import alerts, auth, features, feeds, health, images, maps, people, reports, users
 from api.service import Service
 from api.settings import Settings
 from api.store.database import Database
 from api.store.upgrading import require_current
 from detector.pipeline import software_version
 
-ROUTERS = tuple(module.router for module in (features, alerts, images, feeds, maps, people, reports, health))
+ROUTERS = tuple(
+    module.router for module in (features, alerts, images, feeds, maps, people, reports, auth, users, health)
+)
 """All addresses of the service but its own description."""
 THREADS = 4
 """Requests that one process works on at a time; others wait their turn."""

@@ -126,7 +126,8 @@ class Settings(BaseSettings):
     def _whole_provider(self) -> Self:
         if (self.oidc_issuer is None) != (self.oidc_client_id is None):
             raise ValueError(
-                f"only one of {_variable('oidc_issuer')} and {_variable('oidc_client_id')} is given, and they go together"
+                f"only one of {_variable('oidc_issuer')} and {_variable('oidc_client_id')} is given, "
+                "and they go together"
             )
         return self
 

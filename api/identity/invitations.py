@@ -167,8 +167,7 @@ def _taken(writing: Writing, token: str, *, of_person: bool) -> Any:
     """Row of a link that is good, which is so no more."""
     query = sa.select(invitations).where(invitations.c.digest == digest_of(token))
     row = writing.connection.execute(query).one_or_none()
-    good = row is not None and row.used_at is None and row.expires_at > writing.now
-    if not good or (row.role is None) is not of_person:
+    if row is None or row.used_at is not None or row.expires_at <= writing.now or (row.role is None) is not of_person:
         raise AccessRefusedError("The link is not good any more: ask for a new one.")
     used = sa.update(invitations).where(invitations.c.seq == row.seq)
     writing.connection.execute(used.values(used_at=writing.now))

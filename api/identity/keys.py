@@ -59,16 +59,17 @@ def make_key(database: Database, owner: Caller, name: str, rights: frozenset[Rig
             raise ConflictError("There is or was a key of this name: choose another.")
         if writing.connection.execute(sa.select(sa.func.count()).where(good)).scalar_one() >= MOST_KEYS:
             raise ConflictError(f"There are {MOST_KEYS} keys: revoke one first.")
+        told = json.dumps(sorted(rights))
         row = {
             "name": _kept_name(owner.user_seq, name),
             "digest": digest_of(key),
-            "rights": json.dumps(sorted(rights)),
+            "rights": told,
             "created_at": writing.now,
             "expires_at": writing.now + dt.timedelta(days=days),
             "user_seq": owner.user_seq,
         }
         seq: int = writing.connection.execute(sa.insert(tokens).returning(tokens.c.seq), row).scalar_one()
-        writing.audit(owner.name, "make key", f"key:{seq}", row["rights"])
+        writing.audit(owner.name, "make key", f"key:{seq}", told)
     return seq, key
 
 

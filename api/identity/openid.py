@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 from urllib.parse import urlencode
 
 import sqlalchemy as sa
@@ -43,6 +44,9 @@ class Going:
     state: str
     nonce: str
     verifier: str
+
+    GOOD_FOR: ClassVar[dt.timedelta] = dt.timedelta(minutes=10)
+    """For which the browser keeps it."""
 
     @classmethod
     def new(cls) -> Self:

@@ -37,10 +37,10 @@ def hash_password(password: str) -> str:
 def password_fits(kept: str | None, password: str) -> bool:
     """Whether a password is that which was kept; where none was, no, after as much work."""
     try:
-        fits = _HASHER.verify(kept or _nobodys(), password)
+        _HASHER.verify(kept or _nobodys(), password)
     except (VerificationError, InvalidHashError):
         return False
-    return fits and kept is not None
+    return kept is not None
 
 
 def needs_rehash(kept: str) -> bool:

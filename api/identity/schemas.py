@@ -127,7 +127,7 @@ class People(BaseModel):
     people: list[PersonAnswer]
 
 
-class Link(BaseModel):
+class OneTimeLink(BaseModel):
     """A link that is good once."""
 
     link: str

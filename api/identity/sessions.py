@@ -50,12 +50,14 @@ def end_sessions(writing: WritingAside, user_seq: int) -> int:
     return writing.connection.execute(ended.values(ended_at=writing.now)).rowcount
 
 
-def end_session(database: Database, digest: str, actor: str) -> None:
-    """End one session: who signs out."""
+def end_session(database: Database, digest: str) -> None:
+    """End one session, where it is good: who signs out."""
     with database.writing_aside() as writing:
         ended = sa.update(sessions).where(sessions.c.digest == digest, sessions.c.ended_at.is_(None))
-        writing.connection.execute(ended.values(ended_at=writing.now))
-        writing.audit(actor, "sign out", actor)
+        ended_of = ended.values(ended_at=writing.now).returning(sessions.c.user_seq)
+        whose = writing.connection.execute(ended_of).scalar_one_or_none()
+        if whose is not None:
+            writing.audit(f"user:{whose}", "sign out", f"user:{whose}")
 
 
 def find_session(database: Database, token: str) -> Person:
@@ -116,9 +118,9 @@ def require_csrf(request: Request, session: str, base_url: str) -> None:
         raise NotAllowedError(f"The header {CSRF_HEADER} is missing or not this session's: read it from auth/me.")
 
 
-def cookie_name(base_url: str) -> str:
+def cookie_name(base_url: str, name: str = COOKIE) -> str:
     """With the prefix by which browsers keep other hosts from laying it, where it is https (RFC 6265bis)."""
-    return f"__Host-{COOKIE}" if base_url.startswith("https://") else COOKIE
+    return f"__Host-{name}" if base_url.startswith("https://") else name
 
 
 def lay_cookie(response: Response, name: str, value: str, base_url: str, longest: dt.timedelta) -> None:
