@@ -133,7 +133,9 @@ def make_person(writing: Writing, name: str, email: str | None, role: Role, depa
         raise InvalidParameterError("The name will not do: it has 1 to 120 characters.")
     if role is Role.PUBLIC:
         raise InvalidParameterError("An account is a volunteer's, an analyst's or an administrator's.")
-    same = sa.or_(users.c.name == name, users.c.email == email)
+    same = users.c.name == name
+    if email is not None:
+        same = sa.or_(same, users.c.email == email)
     if writing.connection.execute(sa.select(users.c.seq).where(same)).first() is not None:
         raise ConflictError("There is an account of this name or e-mail already.")
     row = {

@@ -17,7 +17,7 @@ from joserfc.jwk import KeySet
 
 from tiles.errors import AccessRefusedError, ProviderError
 
-ALGORITHMS: Final = ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA"]
+ALGORITHMS: Final = ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "Ed25519", "EdDSA"]
 """Of a pair of keys each: `none`, and those by a secret that both sides have, are not among them."""
 LEEWAY_S: Final = 60
 """By which two clocks may differ."""
