@@ -15,6 +15,7 @@ from scripts.evaluate_command import evaluate
 from scripts.exit_codes import ExitCode, exit_code_of
 from scripts.layers_command import layers
 from scripts.models_command import models
+from scripts.people_commands import user
 from scripts.rules_command import rules_app
 from scripts.store_commands import db, export, ingest, serve, store_months, token
 from scripts.train_data_command import train
@@ -44,6 +45,7 @@ app.add_typer(layers, name="layers")
 app.command("ingest")(ingest)
 app.add_typer(db, name="db")
 app.add_typer(token, name="token")
+app.add_typer(user, name="user")
 app.command("serve")(serve)
 app.command("export")(export)
 

@@ -177,6 +177,22 @@ def find_person(connection: sa.Connection, seq: int) -> Any:
     return row
 
 
+def seq_of(database: Database, email: str) -> int:
+    """Row of the account of an e-mail.
+
+    Raises
+    ------
+    tiles.errors.NotFoundError
+        When there is none.
+    """
+    query = sa.select(users.c.seq).where(users.c.email == email.strip().lower())
+    with database.reading() as connection:
+        seq: int | None = connection.execute(query).scalar_one_or_none()
+    if seq is None:
+        raise NotFoundError("There is no account of this e-mail.")
+    return seq
+
+
 def list_people(database: Database, actor: str) -> list[Person]:
     """All that have or had an account; that they were read is noted."""
     with database.writing_aside() as writing:
