@@ -41,13 +41,13 @@ __all__ = [
     "Role",
     "TokenInfo",
     "allowed",
-    "anybody",
     "caller_of",
     "create_token",
     "find_caller",
     "list_tokens",
+    "may_anybody",
+    "may_signed_in",
     "revoke_token",
-    "signed_in",
 ]
 
 TOKEN_PREFIX: Final = "syl_"
@@ -90,13 +90,13 @@ def allowed(right: Right) -> Callable[[Request], Awaitable[Caller]]:
     return check
 
 
-def anybody(request: Request) -> None:
+def may_anybody(request: Request) -> None:
     """The check of what is there to sign in with, which takes no right; other sites' pages may not send it."""
     if request.method not in SAFE_METHODS:
         require_own_page(request, request.app.state.service.base_url(request))
 
 
-async def signed_in(request: Request) -> Caller:
+async def may_signed_in(request: Request) -> Caller:
     """The check of what is one's own account's: a session, or a token of the provider's; a key or token will not do."""
     caller = await caller_of(request)
     if caller.user_seq is None:

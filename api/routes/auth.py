@@ -9,7 +9,7 @@ import structlog
 from fastapi import APIRouter, BackgroundTasks, Depends, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api.access import Caller, Right, allowed, anybody, signed_in
+from api.access import Caller, Right, allowed, may_anybody, may_signed_in
 from api.identity.accounts import find_person
 from api.identity.invitations import Invited, accept_invitation, accept_reset, invite, make_reset
 from api.identity.keys import list_keys, make_key, revoke_key
@@ -47,8 +47,8 @@ from tiles.errors import AccessRefusedError, NotFoundError, SylvigieError
 
 router = APIRouter(prefix=f"{ROOT}/auth", tags=["Accounts"])
 
-_Anybody = Depends(anybody)
-_SignedIn = Annotated[Caller, Depends(signed_in)]
+_Anybody = Depends(may_anybody)
+_SignedIn = Annotated[Caller, Depends(may_signed_in)]
 _SIGNED: Final[dict[str, Any]] = {"security": [{"token": []}]}
 
 

@@ -52,7 +52,7 @@ def live_provider(*people: User) -> Iterator[tuple[str, HoldsToPkce]]:
     """A provider that signs people in; gives its address, and what stands before it."""
     with run_server_in_thread(user_claims=people, require_nonce=True) as server:
         gate = HoldsToPkce(server.app)
-        server.app = gate  # type: ignore[assignment]
+        server.app = gate
         yield f"http://localhost:{server.server_port}", gate
 
 

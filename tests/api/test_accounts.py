@@ -120,7 +120,7 @@ def test_a_cookie_without_its_header_does_nothing(client: TestClient, store: Dat
         header | {"Sec-Fetch-Site": "cross-site"},
         header | {"Sec-Fetch-Site": "same-site"},
     ):
-        raw = {name: value.encode() for name, value in headers.items()}
+        raw = [(name.encode(), value.encode()) for name, value in headers.items()]
         assert client.post(f"{AUTH}/keys", json=body, headers=raw).status_code == 403, headers
         assert client.delete(f"{AUTH}/session", headers=raw).status_code == 403
     good = header | {"Origin": PAGE, "Sec-Fetch-Site": "same-origin"}

@@ -18,7 +18,6 @@ from joserfc.jwk import OctKey
 from oidc_provider_mock import User
 from starlette.testclient import TestClient
 
-from api.identity import provider as under_test
 from api.identity.provider import Provider, ProviderParams
 from api.store.database import Database
 from api.store.tables import users
@@ -115,7 +114,7 @@ def test_other_pairs_of_keys_are_taken(keyed: KeyedProvider, key: Any, alg: str)
 
 def test_keys_that_are_changed_are_fetched_once_a_minute(keyed: KeyedProvider, monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = [1000.0]
-    monkeypatch.setattr(under_test.time, "monotonic", lambda: now_s[0])
+    monkeypatch.setattr("api.identity.provider.time.monotonic", lambda: now_s[0])
     provider = _of(keyed)
     provider.claims_of(keyed.token(KEY))
     keyed.keys = [OTHER]

@@ -324,7 +324,9 @@ def test_every_route_names_the_right_that_it_takes(tmp_path: Path) -> None:
     assert len(routes) > 10
     for route in routes:
         checks = [each.call.__name__ for each in route.dependant.dependencies if each.call is not None]
-        named = [name for name in checks if name in {f"may_{right}" for right in Right}]
+        named = [
+            name for name in checks if name in {"may_anybody", "may_signed_in", *(f"may_{right}" for right in Right)}
+        ]
         assert named, f"{route.path} names no right"
         if route.methods != {"GET"}:
             assert set(named) - {"may_read", "may_operate"}, f"{route.path} writes, and anybody may"
