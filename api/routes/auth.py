@@ -56,10 +56,8 @@ _SIGNED: Final[dict[str, Any]] = {"security": [{"token": []}]}
 def begin_session(request: Request, response: Response, given: Credentials) -> Me:
     """Lays the session's cookie; the CSRF token goes into the header `X-CSRF-Token` of what is sent with it."""
     service = service_of(request)
-    address = request.client.host if request.client else "unknown"
-    person, session = sign_in(
-        service.database, service.attempts, given.email, given.password.get_secret_value(), address
-    )
+    password = given.password.get_secret_value()
+    person, session = sign_in(service.database, service.attempts, given.email, password, _address_of(request))
     _end_old(request, service)
     _lay(request, response, session)
     return Me.of(person.caller(), person.name, csrf_token(session))
@@ -110,8 +108,10 @@ def add_invitation(
 )
 def take_up(request: Request, given: Acceptance) -> Told:
     """Sign in then."""
-    password = given.password.get_secret_value()
-    accept_invitation(service_of(request).database, given.token.get_secret_value(), given.name, password)
+    service, token = service_of(request), given.token.get_secret_value()
+    # To hash a password is work, that links which are made up would have done.
+    service.attempts.count("link", token, _address_of(request))
+    accept_invitation(service.database, token, given.name, given.password.get_secret_value())
     return Told(told="The account is made: sign in.")
 
 
@@ -125,8 +125,8 @@ def take_up(request: Request, given: Acceptance) -> Told:
 def ask_for_reset(request: Request, asked: NewReset, tasks: BackgroundTasks) -> Told:
     """The same answer, in the same time, whether there is such an account or not."""
     service = service_of(request)
-    service.attempts.count("reset", asked.email.strip().lower(), request.client.host if request.client else "unknown")
-    tasks.add_task(_send_reset, service, asked.email, service.base_url(request))
+    service.attempts.count("reset", asked.email.strip().lower(), _address_of(request))
+    tasks.add_task(_send_reset, service, asked.email)
     return Told(told="If there is such an account, a link was sent to it.")
 
 
@@ -135,7 +135,9 @@ def ask_for_reset(request: Request, asked: NewReset, tasks: BackgroundTasks) -> 
 )
 def set_anew(request: Request, given: NewPassword) -> Told:
     """Ends all sessions that were begun with the old one."""
-    accept_reset(service_of(request).database, given.token.get_secret_value(), given.password.get_secret_value())
+    service, token = service_of(request), given.token.get_secret_value()
+    service.attempts.count("link", token, _address_of(request))
+    accept_reset(service.database, token, given.password.get_secret_value())
     return Told(told="The password is set: sign in.")
 
 
@@ -218,15 +220,21 @@ def reset_address(base_url: str, token: str) -> str:
     return f"{base_url}/reset#{token}"
 
 
-def _send_reset(service: Service, email: str, base_url: str) -> None:
+def _address_of(request: Request) -> str:
+    return request.client.host if request.client else "unknown"
+
+
+def _send_reset(service: Service, email: str) -> None:
     log = structlog.get_logger("sylvigie.accounts")
-    if service.deliver is None:
-        log.warning("nothing sends links: make one by `sylvigie user reset`")
+    # Never by the request's own Host, which whoever asks makes up: the link would lead to them.
+    base_url = service.settings.public_url
+    if service.deliver is None or base_url is None:
+        log.warning("no link was sent: set SYLVIGIE_PUBLIC_URL and e-mail, or make one by `sylvigie user reset`")
         return
     try:
         token = make_reset(service.database, email, "anybody")
         if token is not None:
-            service.deliver(email.strip().lower(), reset_address(base_url, token))
+            service.deliver(email.strip().lower(), reset_address(base_url.rstrip("/"), token))
     except SylvigieError:
         # Whose it was is not told; the answer has been given already.
         log.error("a link could not be sent")

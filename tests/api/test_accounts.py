@@ -31,6 +31,10 @@ PASSWORD, EMAIL, NAME = "forêt de Tronçais 1669", "zoe@example.org", "Zoé Ker
 PAGE = "http://testserver"
 
 
+ON_SQLITE = pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+"""What does not depend on the engine."""
+
+
 @pytest.fixture(autouse=True)
 def light_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     """The least that Argon2 takes: what is tested is not how slow it is."""
@@ -95,6 +99,7 @@ def test_a_session_is_begun_used_and_ended(client: TestClient, store: Database) 
     assert client.get(f"{AUTH}/keys").status_code == 401
 
 
+@ON_SQLITE
 def test_under_https_no_other_host_lays_the_cookie(store: Database) -> None:
     account(store)
     with client_of(store, public_url="https://alertes.example") as client:
@@ -105,6 +110,7 @@ def test_under_https_no_other_host_lays_the_cookie(store: Database) -> None:
     assert "Domain" not in cookie
 
 
+@ON_SQLITE
 def test_a_cookie_without_its_header_does_nothing(client: TestClient, store: Database) -> None:
     account(store)
     header = sign_in(client)
@@ -127,6 +133,7 @@ def test_a_cookie_without_its_header_does_nothing(client: TestClient, store: Dat
     assert client.post(f"{AUTH}/keys", json=body, headers=good).status_code == 201
 
 
+@ON_SQLITE
 def test_another_sites_page_signs_nobody_in(client: TestClient, store: Database) -> None:
     account(store)
     body, evil = {"email": EMAIL, "password": PASSWORD}, {"Origin": "https://evil.example"}
@@ -134,6 +141,7 @@ def test_another_sites_page_signs_nobody_in(client: TestClient, store: Database)
     assert client.post(f"{AUTH}/session", json=body, headers={"Origin": PAGE}).status_code == 200
 
 
+@ON_SQLITE
 def test_a_cookie_that_was_laid_before_becomes_no_session(client: TestClient, store: Database) -> None:
     account(store)
     laid = {"Cookie": f"sylvigie_session={'x' * 43}"}
@@ -165,6 +173,7 @@ def test_a_session_ends_by_itself(client: TestClient, store: Database, column: s
         assert client.get(f"{AUTH}/me").json()["role"] == role
 
 
+@ON_SQLITE
 def test_wrong_passwords_are_told_alike_and_not_for_long(client: TestClient, store: Database) -> None:
     account(store)
     wrong = [(EMAIL, "x" * 12), ("nobody@example.org", PASSWORD), ("no e-mail", "x")]
@@ -181,6 +190,7 @@ def test_wrong_passwords_are_told_alike_and_not_for_long(client: TestClient, sto
     assert others[-1] == 429
 
 
+@ON_SQLITE
 def test_a_good_sign_in_forgets_the_tries_before(client: TestClient, store: Database) -> None:
     account(store)
     for _ in range(2):
@@ -223,6 +233,7 @@ def test_an_invitation_is_good_once_and_for_a_week(client: TestClient, store: Da
     assert client.post(f"{AUTH}/invitations/accept", json=body).status_code == 401
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     "wrong", [{"email": "x"}, {"role": "public"}, {"role": "king"}, {"departements": ["1"]}, {"more": 1}]
 )
@@ -232,28 +243,51 @@ def test_invitations_that_will_not_do(client: TestClient, store: Database, wrong
     assert client.post(f"{AUTH}/invitations", json=body, headers=sign_in(client)).status_code == 400
 
 
-def test_a_new_password_ends_what_the_old_one_opened(client: TestClient, store: Database) -> None:
+def test_a_new_password_ends_what_the_old_one_opened(store: Database) -> None:
     account(store)
-    sign_in(client)
     sent: list[tuple[str, str]] = []
-    client.app.state.service.deliver = lambda email, link: sent.append((email, link))  # type: ignore[attr-defined]
-    told = [client.post(f"{AUTH}/resets", json={"email": each}) for each in (EMAIL, "nobody@example.org")]
-    assert {(each.status_code, each.text) for each in told} == {(202, told[0].text)}
-    ((email, link),) = sent
-    assert email == EMAIL
-    body = {"token": link.partition("#")[2], "password": "un autre mot de passe"}
-    assert client.post(f"{AUTH}/resets/accept", json=body | {"password": "short"}).status_code == 400
-    assert client.post(f"{AUTH}/resets/accept", json=body).status_code == 200
-    assert client.post(f"{AUTH}/resets/accept", json=body).status_code == 401
-    assert client.get(f"{AUTH}/me").json()["role"] == "public"
-    refused = client.post(f"{AUTH}/session", json={"email": EMAIL, "password": PASSWORD})
-    assert refused.status_code == 401
-    sign_in(client, password=body["password"])
-    old = make_reset(store, EMAIL, "command")
-    assert make_reset(store, EMAIL, "command") is not None
-    assert client.post(f"{AUTH}/resets/accept", json=body | {"token": old}).status_code == 401
+    with client_of(store, public_url=PAGE) as client:
+        sign_in(client)
+        client.app.state.service.deliver = lambda email, link: sent.append((email, link))  # type: ignore[attr-defined]
+        forged = {"Host": "evil.example"}
+        told = [client.post(f"{AUTH}/resets", json={"email": e}, headers=forged) for e in (EMAIL, "no@example.org")]
+        assert {(each.status_code, each.text) for each in told} == {(202, told[0].text)}
+        ((email, link),) = sent
+        assert email == EMAIL
+        assert link.startswith(f"{PAGE}/reset#")
+        body = {"token": link.partition("#")[2], "password": "un autre mot de passe"}
+        assert client.post(f"{AUTH}/resets/accept", json=body | {"password": "short"}).status_code == 400
+        assert client.post(f"{AUTH}/resets/accept", json=body).status_code == 200
+        assert client.post(f"{AUTH}/resets/accept", json=body).status_code == 401
+        assert client.get(f"{AUTH}/me").json()["role"] == "public"
+        refused = client.post(f"{AUTH}/session", json={"email": EMAIL, "password": PASSWORD})
+        assert refused.status_code == 401
+        sign_in(client, password=body["password"])
+        old = make_reset(store, EMAIL, "command")
+        assert make_reset(store, EMAIL, "command") is not None
+        assert client.post(f"{AUTH}/resets/accept", json=body | {"token": old}).status_code == 401
 
 
+@ON_SQLITE
+def test_without_an_address_of_its_own_the_service_sends_no_link(client: TestClient, store: Database) -> None:
+    account(store)
+    client.app.state.service.deliver = lambda *_: pytest.fail("it was sent")  # type: ignore[attr-defined]
+    answer = client.post(f"{AUTH}/resets", json={"email": EMAIL}, headers={"Host": "evil.example"})
+    assert answer.status_code == 202
+    with store.reading() as connection:
+        assert not [row for row in connection.execute(sa.select(invitations)) if row.used_at is None]
+
+
+@ON_SQLITE
+def test_links_that_are_made_up_are_not_worked_at_for_long(client: TestClient) -> None:
+    tried = [
+        client.post(f"{AUTH}/resets/accept", json={"token": f"{i:043d}", "password": "x" * 12}).status_code
+        for i in range(52)
+    ]
+    assert tried == [401] * 50 + [429] * 2
+
+
+@ON_SQLITE
 def test_passwords_are_kept_anew_when_parameters_rise(
     client: TestClient, store: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -305,6 +339,7 @@ def test_who_is_disabled_is_out_at_once(client: TestClient, store: Database) -> 
     assert make_reset(store, "ana@example.org", "command") is None
 
 
+@ON_SQLITE
 def test_the_last_administrator_stays(client: TestClient, store: Database) -> None:
     seq = account(store)
     header = sign_in(client)
@@ -344,6 +379,7 @@ def test_all_that_is_kept_of_a_person_is_given_out_and_erased(
     assert not [each for each in ("Zoé", EMAIL, PASSWORD) if each in log]
 
 
+@ON_SQLITE
 def test_names_are_in_no_line_of_the_audit_log(client: TestClient, store: Database) -> None:
     account(store)
     header = sign_in(client)

@@ -22,7 +22,7 @@ from api.identity.provider import Provider, ProviderParams
 from api.store.database import Database
 from api.store.tables import users
 from tests.api.provider import KeyedProvider, ec_key, keyed_provider, live_provider, okp_key, rsa_key
-from tests.api.test_accounts import client_of
+from tests.api.test_accounts import ON_SQLITE, client_of
 from tiles.errors import AccessRefusedError, ProviderError
 
 AUTH = "/api/v1/auth"
@@ -138,6 +138,7 @@ def test_keys_that_are_changed_are_fetched_once_a_minute(keyed: KeyedProvider, m
     assert keyed.asked.count("/keys") == 3
 
 
+@ON_SQLITE
 def test_a_provider_that_fails_is_told_and_not_asked_again_at_once(keyed: KeyedProvider, store: Database) -> None:
     keyed.fails = True
     with client_of(store, oidc_issuer=keyed.issuer, oidc_client_id="sylvigie") as client:
@@ -214,6 +215,7 @@ def test_a_person_signs_in_through_a_live_provider(live: tuple[TestClient, str, 
     assert client.post(f"{AUTH}/session", json={"email": row.email, "password": "x"}).status_code == 401
 
 
+@ON_SQLITE
 def test_what_comes_back_otherwise_than_it_went_is_refused(live: tuple[TestClient, str, Any]) -> None:
     client, issuer, gate = live
     back = _through(client, issuer, "zoe")
@@ -244,6 +246,7 @@ def test_what_comes_back_otherwise_than_it_went_is_refused(live: tuple[TestClien
     assert comes(f"{state}.{'x' * 43}.{verifier}") == 401
 
 
+@ON_SQLITE
 def test_who_has_no_group_has_no_account(live: tuple[TestClient, str, Any], store: Database) -> None:
     client, issuer, _ = live
     answer = client.get(str(_through(client, issuer, "nobody")), follow_redirects=False)
@@ -252,6 +255,7 @@ def test_who_has_no_group_has_no_account(live: tuple[TestClient, str, Any], stor
         assert connection.execute(sa.select(users)).all() == []
 
 
+@ON_SQLITE
 def test_without_a_provider_there_is_nothing_to_start(store: Database) -> None:
     with client_of(store) as client:
         assert client.get(f"{AUTH}/oidc/start", follow_redirects=False).status_code == 404
