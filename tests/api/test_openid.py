@@ -112,6 +112,13 @@ def test_other_pairs_of_keys_are_taken(keyed: KeyedProvider, key: Any, alg: str)
     assert _of(keyed).claims_of(keyed.token(key, alg))["sub"] == "zoe"
 
 
+@pytest.mark.filterwarnings("ignore:EdDSA is deprecated")
+def test_the_older_name_of_an_algorithm_is_taken(keyed: KeyedProvider) -> None:
+    keyed.keys = [okp_key("o")]
+    token = jwt.encode({"alg": "EdDSA", "kid": "o"}, keyed.claims(), keyed.keys[0], algorithms=["EdDSA"])
+    assert _of(keyed).claims_of(token)["sub"] == "zoe"
+
+
 def test_keys_that_are_changed_are_fetched_once_a_minute(keyed: KeyedProvider, monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = [1000.0]
     monkeypatch.setattr("api.identity.provider.time.monotonic", lambda: now_s[0])
