@@ -69,7 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
         # Python runs one thread at a time: more that wait for it make each other wait longer.
         to_thread.current_default_thread_limiter().total_tokens = THREADS
         yield
-        service.close()
+        service.database.close()
 
     app = FastAPI(
         title="Sylvigie",

@@ -16,16 +16,16 @@ from tiles.errors import (
     AccessRefusedError,
     ConflictError,
     FilterError,
-    IdentityProviderError,
     InvalidParameterError,
     LockedError,
     NoRoomError,
     NotAllowedError,
     NotFoundError,
+    ProviderError,
     StoreBusyError,
     StoreError,
     SylvigieError,
-    TooManyRequestsError,
+    TooOftenError,
 )
 
 CODES: Final[tuple[tuple[type[SylvigieError], int], ...]] = (
@@ -35,8 +35,8 @@ CODES: Final[tuple[tuple[type[SylvigieError], int], ...]] = (
     (AccessRefusedError, 401),
     (NotFoundError, 404),
     (ConflictError, 409),
-    (TooManyRequestsError, 429),
-    (IdentityProviderError, 503),
+    (TooOftenError, 429),
+    (ProviderError, 503),
     (LockedError, 423),
     (NoRoomError, 507),
     (StoreBusyError, 503),
@@ -106,8 +106,11 @@ def lay_handlers(app: FastAPI) -> None:
             if status == 507:
                 return problem(status, _NO_ROOM, {"Retry-After": "3600"})
             kind = "The store cannot answer now" if status == 503 else "A fault of Sylvigie's own"
+            kind = "The provider of sign-ins does not answer" if isinstance(error, ProviderError) else kind
             return problem(status, f"{kind}: try again in a moment.", {"Retry-After": "5"})
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+        if isinstance(error, TooOftenError):
+            headers = {"Retry-After": str(error.wait_s)}
         return problem(status, str(error), headers)
 
     @app.exception_handler(RequestValidationError)

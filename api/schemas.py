@@ -6,9 +6,8 @@ import datetime as dt
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from api.identity.roles import Right, Role
 from api.notices.addresses import Channel
 from detector.alerts import ReviewState
 from models.causes import Cause
@@ -330,100 +329,7 @@ class LegendEntry(BaseModel):
     value: float | None
 
 
-class SignIn(BaseModel):
-    """Name or address, and password."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    login: str = Field(min_length=1, max_length=254)
-    password: SecretStr = Field(min_length=1, max_length=200)
-
-
-class PasswordSet(BaseModel):
-    """A link's token, and the password that is wanted."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    token: str = Field(min_length=20, max_length=100)
-    password: SecretStr = Field(min_length=1, max_length=200)
-    name: str | None = Field(default=None, max_length=100, description="Of an invitation: by which one is known.")
-
-
-class Me(BaseModel):
-    """Who one is."""
-
-    user: int | None
-    name: str | None
-    role: Role
-    rights: list[Right]
-    departements: list[str]
-    csrf: str | None = Field(description="For `X-CSRF-Token`; of a session alone.")
-    oidc: bool = Field(description="Whether one can sign in by a provider of identities.")
-
-
-class NewKey(BaseModel):
-    """A personal key for scripts."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str = Field(min_length=1, max_length=64)
-    rights: list[Right] = Field(min_length=1, max_length=20)
-    days: int = Field(default=365, ge=1, le=3650)
-
-
-class KeyMade(BaseModel):
-    """The key, this once."""
-
-    key: str
-
-
-class KeyInfo(BaseModel):
-    """A key, without itself."""
-
-    name: str
-    rights: list[Right]
-    created_at: dt.datetime
-    expires_at: dt.datetime | None
-
-
-class Account(BaseModel):
-    """Somebody's account."""
-
-    user: int
-    name: str
-    email: str | None
-    role: Role
-    departements: list[str]
-    created_at: dt.datetime
-    disabled_at: dt.datetime | None
-
-
 _Departements = Annotated[list[Annotated[str, Field(max_length=3)]], Field(max_length=110)]
-
-
-class NewInvitation(BaseModel):
-    """Whom, and what for."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    email: str = Field(min_length=3, max_length=254)
-    role: Role
-    departements: _Departements = []
-
-
-class AccountChange(BaseModel):
-    """What is to be otherwise; what is left out stays."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    role: Role | None = None
-    departements: _Departements | None = None
-
-
-class LinkMade(BaseModel):
-    """A link, this once."""
-
-    link: str
 
 
 class AuditLine(BaseModel):

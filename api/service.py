@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import sqlalchemy as sa
 from anyio import CapacityLimiter
 from fastapi import Request, Response
 from pydantic import BaseModel
 
-from api.identity.oidc import OidcProvider
-from api.identity.sign_in import ClaimNames, SignInLimit
+from api.identity.accounts import has_accounts
+from api.identity.attempts import Attempts
+from api.identity.provider import Provider
 from api.middleware import Figures
 from api.photos.keeping import PhotoFiles, open_photos
 from api.photos.uploads import Uploads
@@ -25,9 +25,10 @@ from api.settings import Settings
 from api.store.database import Database
 from api.store.reading import StoreState, state_of
 from api.store.scope import PUBLISHED, Scope
-from api.store.tables import users
 
 _LOOKED_EVERY_S: Final = 1.0
+Deliver = Callable[[str, str], None]
+"""Takes an e-mail and the address by which its owner sets a new password."""
 
 
 @dataclass
@@ -42,49 +43,33 @@ class Service:
         The store.
     figures
         For Prometheus.
+    deliver
+        Sends a link to an e-mail; without, links are handed out by administrators alone.
     """
 
     settings: Settings
     database: Database
     figures: Figures = field(default_factory=Figures)
+    deliver: Deliver | None = None
 
     def __post_init__(self) -> None:
-        self.exports = threading.BoundedSemaphore(self.settings.max_exports_at_once)
-        oidc = self.settings.oidc()
-        self.provider = None if oidc is None else OidcProvider(oidc)
-        self.claim_names = ClaimNames(groups=self.settings.oidc_groups_claim)
-        self.sign_in_limit = SignInLimit()
-        self.has_accounts_already = False
+        provider = self.settings.provider()
+        self.provider = None if provider is None else Provider(provider)
+        self.attempts = Attempts()
+        self._has_accounts = False
         self._looked_s = -math.inf
+        self.exports = threading.BoundedSemaphore(self.settings.max_exports_at_once)
         self.photos: PhotoFiles = open_photos(self.settings.photos, self.data_dir)
         # Photos wait for each other here, not in the threads that all requests share.
         self.photo_thread = CapacityLimiter(1)
         self.uploads = Uploads(self.data_dir / "uploads", self.photos, self.database)
 
-    def close(self) -> None:
-        """Close what it holds open."""
-        if self.provider is not None:
-            self.provider.close()
-        self.database.close()
-
     def has_accounts(self) -> bool:
-        """Whether there has ever been an account; looked up once a second until there is one."""
+        """Whether there is an account: once there is, there always is one; until then it is looked up each second."""
         now_s = time.monotonic()
-        if not self.has_accounts_already and now_s - self._looked_s > _LOOKED_EVERY_S:
-            with self.database.reading() as connection:
-                self.has_accounts_already = connection.execute(sa.select(users.c.seq).limit(1)).first() is not None
-            self._looked_s = now_s
-        return self.has_accounts_already
-
-    @property
-    def is_safe(self) -> bool:
-        """Whether it is reached by TLS."""
-        return (self.settings.public_url or "").startswith("https://")
-
-    @property
-    def cookie_name(self) -> str:
-        """Of a session's cookie. The prefix has browsers take it from this host alone, by TLS alone."""
-        return "__Host-sylvigie" if self.is_safe else "sylvigie"
+        if not self._has_accounts and now_s - self._looked_s > _LOOKED_EVERY_S:
+            self._has_accounts, self._looked_s = has_accounts(self.database), now_s
+        return self._has_accounts
 
     @property
     def data_dir(self) -> Path:

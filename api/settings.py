@@ -14,7 +14,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy import URL
 
-from api.identity.oidc import OidcParams
+from api.identity.provider import ProviderParams
 from api.store.database import database_url
 from tiles.catalog import Credentials
 from tiles.errors import InvalidParameterError
@@ -56,10 +56,6 @@ class Settings(BaseSettings):
         The store: ``postgresql://user:password@host/name``; by default SQLite in the data directory.
     public_url
         Address under which the service is reached, where a proxy stands before it: links are made of it.
-    oidc_issuer, oidc_client_id, oidc_client_secret
-        Provider of identities (OpenID Connect), and what it knows this service by.
-    oidc_groups_claim
-        Claim that lists a person's groups: ``sylvigie-volunteer``, ``sylvigie-analyst``, ``sylvigie-administrator``.
     personal_days
         Days that the audit log and ended accounts are kept.
     smtp_url
@@ -77,6 +73,12 @@ class Settings(BaseSettings):
         Of one client's address, to one process of the service; 0 is no limit.
     max_body_bytes
         Of a request.
+    oidc_issuer
+        OpenID provider that people sign in at; none by default.
+    oidc_client_id, oidc_client_secret
+        By which the provider knows the service.
+    oidc_role_claim
+        Claim of the provider's tokens that holds a person's groups.
     max_exports_at_once
         Whole exports that one process of the service writes at a time.
     photos
@@ -106,10 +108,6 @@ class Settings(BaseSettings):
     chips: bool = True
     database_url: SecretStr | None = None
     public_url: str | None = Field(default=None, pattern=r"^https?://[^\s?#]+$")
-    oidc_issuer: str | None = None
-    oidc_client_id: str | None = None
-    oidc_client_secret: SecretStr | None = None
-    oidc_groups_claim: str = "groups"
     personal_days: int = Field(default=1095, ge=30)
     smtp_url: SecretStr | None = None
     mail_from: str | None = None
@@ -118,6 +116,10 @@ class Settings(BaseSettings):
     cors_origins: str = ""
     requests_per_minute: int = Field(default=6000, ge=0)
     max_body_bytes: int = Field(default=1_000_000, ge=1000)
+    oidc_issuer: str | None = Field(default=None, pattern=r"^(https://|http://(localhost|127\.0\.0\.1)[:/])[^\s?#]*$")
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_role_claim: str = "groups"
     max_exports_at_once: int = Field(default=2, ge=1, le=20)
     photos: str | None = None
     max_photo_bytes: int = Field(default=25_000_000, ge=10_000, le=200_000_000)
@@ -139,7 +141,6 @@ class Settings(BaseSettings):
         for first, second in (
             ("cdse_s3_key", "cdse_s3_secret"),
             ("cdse_username", "cdse_password"),
-            ("oidc_issuer", "oidc_client_id"),
         ):
             if (getattr(self, first) is None) != (getattr(self, second) is None):
                 raise ValueError(
@@ -147,15 +148,26 @@ class Settings(BaseSettings):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _whole_provider(self) -> Self:
+        if (self.oidc_issuer is None) != (self.oidc_client_id is None):
+            raise ValueError(
+                f"only one of {_variable('oidc_issuer')} and {_variable('oidc_client_id')} is given, "
+                "and they go together"
+            )
+        return self
+
+    def provider(self) -> ProviderParams | None:
+        """The OpenID provider, where there is one."""
+        if self.oidc_issuer is None or self.oidc_client_id is None:
+            return None
+        return ProviderParams(
+            self.oidc_issuer, self.oidc_client_id, _told(self.oidc_client_secret), self.oidc_role_claim
+        )
+
     def store_url(self) -> URL:
         """Address of the store; see `api.store.database.database_url`."""
         return database_url(_told(self.database_url), self.data_dir)
-
-    def oidc(self) -> OidcParams | None:
-        """The provider of identities; None where there is none."""
-        if self.oidc_issuer is None or self.oidc_client_id is None:
-            return None
-        return OidcParams(self.oidc_issuer, self.oidc_client_id, _told(self.oidc_client_secret))
 
     def credentials(self) -> Credentials:
         """What opens the archives that ask who reads."""

@@ -17,8 +17,8 @@ from pathlib import Path
 import httpx
 import sqlalchemy as sa
 
+from api.access import create_token
 from api.identity.roles import Right
-from api.identity.tokens import create_token
 from api.photos.keeping import DiskPhotos
 from api.store.database import Database, database_url
 from api.store.ingesting import ingest

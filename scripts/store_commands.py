@@ -46,6 +46,7 @@ def put_into_store(files: list[ScanFiles], root: Path) -> list[IngestResult]:
         When the store is of another version, or cannot be written.
     """
     from api.exporting import write_stable
+    from api.identity.retention import forget_old
     from api.settings import load_settings
     from api.store.ingesting import ingest as put
     from api.store.zones import take_zones
@@ -56,6 +57,7 @@ def put_into_store(files: list[ScanFiles], root: Path) -> list[IngestResult]:
         take_zones(database, LayerStore(root / LAYERS_FOLDER))
         results = [put(database, each, data_dir=root) for each in files]
         write_stable(database, load_settings(), root)
+        forget_old(database, load_settings().personal_days, dt.datetime.now(dt.UTC))
         return results
     finally:
         database.close()
@@ -233,8 +235,8 @@ def create(
     data_dir: _DataDir = None,
 ) -> None:
     """Make a token, and print it: this once."""
+    from api.access import create_token
     from api.identity.roles import Right
-    from api.identity.tokens import create_token
     from api.settings import data_folder
     from tiles.errors import InvalidParameterError
 
@@ -249,7 +251,7 @@ def create(
 @token.command("list")
 def list_all(data_dir: _DataDir = None) -> None:
     """List the tokens there ever were: a JSON line each, without the tokens themselves."""
-    from api.identity.tokens import list_tokens
+    from api.access import list_tokens
     from api.settings import data_folder
 
     for each in list_tokens(open_store(data_folder(data_dir))):
@@ -261,7 +263,7 @@ def list_all(data_dir: _DataDir = None) -> None:
 @token.command("revoke")
 def revoke(name: Annotated[str, typer.Argument(help="Of the token.")], data_dir: _DataDir = None) -> None:
     """End a token."""
-    from api.identity.tokens import revoke_token
+    from api.access import revoke_token
     from api.settings import data_folder
 
     revoke_token(open_store(data_folder(data_dir)), name)

@@ -25,8 +25,8 @@
     ├── NotFoundError             what was asked for is not there
     ├── AccessRefusedError        a token is missing, or gives no right to this
     │   └── NotAllowedError       who asks is known, and may not
-    ├── TooManyRequestsError      one asks too often
-    ├── IdentityProviderError     who tells who people are does not answer
+    ├── TooOftenError             somebody has tried too often
+    ├── ProviderError             the provider of sign-ins does not answer, or not as it should
     ├── ConflictError             another has changed what was to be changed
     ├── FilterError               a filter of alerts that will not do
     ├── PictureError              a raster that a picture is made of is damaged
@@ -162,12 +162,28 @@ class NotAllowedError(AccessRefusedError):
     """Who asks is known, and may not do what was asked for."""
 
 
-class TooManyRequestsError(SylvigieError):
-    """One asks too often."""
+class TooOftenError(SylvigieError):
+    """Somebody has tried too often.
+
+    Parameters
+    ----------
+    sentence
+        As of all.
+    wait_s
+        Seconds until another try counts.
+    """
+
+    def __init__(self, sentence: str, wait_s: int) -> None:
+        super().__init__(sentence)
+        self.wait_s = wait_s
+
+    def __reduce__(self) -> tuple[type[TooOftenError], tuple[str, int]]:
+        # An error may have to come from another machine.
+        return type(self), (str(self), self.wait_s)
 
 
-class IdentityProviderError(SylvigieError):
-    """The provider of identities does not answer, or not as one does."""
+class ProviderError(SylvigieError):
+    """The OpenID provider does not answer, or not as it should."""
 
 
 class ConflictError(SylvigieError):

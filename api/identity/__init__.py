@@ -1,1 +1,1 @@
-"""Who people are: accounts, passwords, sessions, keys for scripts, and OpenID Connect."""
+"""People: roles, accounts, how they sign in, and what is kept of them."""

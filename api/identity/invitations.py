@@ -1,110 +1,174 @@
-"""Links by which people make their account, or set a new password: each is good once, and not for long."""
+"""Links that are good once: an invitation to an account, and a password set anew.
+
+The link's secret stands behind its ``#``, so that it is in no server's log and no Referer; its digest is kept.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
-import secrets
-from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from api.identity.passwords import hashed
-from api.identity.people import checked_departements, checked_email, create_person
+from api.identity.accounts import (
+    Person,
+    checked_departements,
+    checked_email,
+    find_person,
+    make_person,
+    person_of,
+)
+from api.identity.passwords import hash_password
+from api.identity.random_tokens import digest_of, new_token
 from api.identity.roles import Role
-from api.identity.sessions import digest_of, end_all
-from api.store.database import Database, WritingAside
-from api.store.reviews import Author
+from api.identity.sessions import end_sessions
+from api.store.database import Database, Writing, WritingAside
 from api.store.tables import invitations, users
-from tiles.errors import AccessRefusedError, ConflictError, InvalidParameterError, NotFoundError
+from tiles.errors import AccessRefusedError, ConflictError, InvalidParameterError
 
-INVITATION_LASTS: Final = dt.timedelta(days=7)
-RESET_LASTS: Final = dt.timedelta(hours=1)
+INVITATION_GOOD_FOR: Final = dt.timedelta(days=7)
+RESET_GOOD_FOR: Final = dt.timedelta(hours=1)
 
 
-def invite(database: Database, email: str, role: Role, departements: Iterable[str], author: Author) -> str:
-    """Make an invitation; its token is for the link, and kept nowhere.
+@dataclass(frozen=True)
+class Invited:
+    """Who is invited.
+
+    Parameters
+    ----------
+    email, role, departements
+        As of `api.identity.accounts.Person`.
+    """
+
+    email: str
+    role: Role
+    departements: tuple[str, ...] = ()
+
+
+def invite(database: Database, invited: Invited, actor: str) -> str:
+    """Make an invitation; gives its token, for the link.
 
     Raises
     ------
     tiles.errors.InvalidParameterError
-        When a value will not do.
+        When the e-mail, the role or a département will not do.
     tiles.errors.ConflictError
-        When there is an account of this address.
+        When the e-mail has an account.
     """
-    address = checked_email(email)
-    if role is Role.PUBLIC:
-        raise InvalidParameterError("People are invited as volunteers, analysts or administrators.")
-    codes = json.dumps(checked_departements(departements))
+    if invited.role is Role.PUBLIC:
+        raise InvalidParameterError("An account is a volunteer's, an analyst's or an administrator's.")
+    email, token = checked_email(invited.email), new_token()
+    departements = checked_departements(list(invited.departements))
     with database.writing_aside() as writing:
-        query = sa.select(users.c.seq).where(users.c.email == address)
-        if writing.connection.execute(query).first() is not None:
-            raise ConflictError("There is an account of this address already.")
-        token = _put(writing, author, INVITATION_LASTS, email=address, role=role.value, departements=codes)
-        writing.audit(author.actor, "invite", role.value)
+        if writing.connection.execute(sa.select(users.c.seq).where(users.c.email == email)).first() is not None:
+            raise ConflictError("There is an account of this e-mail already.")
+        seq = _keep(writing, token, actor, INVITATION_GOOD_FOR, email, invited.role.value, departements, None)
+        writing.audit(actor, "invite", f"invitation:{seq}", invited.role.value)
     return token
 
 
-def offer_reset(database: Database, user_seq: int, author: Author) -> str:
-    """Make a link by which a person sets a new password.
-
-    Raises
-    ------
-    tiles.errors.NotFoundError
-        When there is no such account.
-    """
-    with database.writing_aside() as writing:
-        query = sa.select(users.c.seq).where(users.c.seq == user_seq, users.c.disabled_at.is_(None))
-        if writing.connection.execute(query).first() is None:
-            raise NotFoundError(f"There is no account {user_seq}, or it has ended.")
-        token = _put(writing, author, RESET_LASTS, user_seq=user_seq)
-        writing.audit(author.actor, "offer reset", f"user:{user_seq}")
-    return token
-
-
-def accept(database: Database, token: str, password: str, name: str | None = None) -> int:
-    """Use a link: make the account of an invitation, or set the password of a reset, which ends all sessions.
-
-    Returns
-    -------
-    int
-        Number of the person.
+def accept_invitation(database: Database, token: str, name: str, password: str) -> Person:
+    """Make the account that a token invites to.
 
     Raises
     ------
     tiles.errors.AccessRefusedError
-        When the link is of none that is good.
-    tiles.errors.InvalidParameterError
-        When the password or the name will not do: the link stays good.
+        When the link is not good (any more).
+    tiles.errors.SylvigieError
+        When the name or password will not do, or the name is another's; the link stays good then.
     """
-    kept = hashed(password)
+    kept = hash_password(password)
+    with database.writing() as writing:
+        row = _taken(writing, token, of_person=False)
+        seq = make_person(writing, name, row.email, Role(row.role), row.departements, password=kept)
+        used = sa.update(invitations).where(invitations.c.seq == row.seq)
+        writing.connection.execute(used.values(email=None, user_seq=seq))
+        writing.audit(f"user:{seq}", "accept invitation", f"invitation:{row.seq}", json.dumps({"role": row.role}))
+        return person_of(find_person(writing.connection, seq))
+
+
+def make_reset(database: Database, email: str, actor: str) -> str | None:
+    """Make a token to set somebody's password anew; None where no good account with one is of that e-mail."""
+    theirs = (users.c.email == email.strip().lower()) & users.c.disabled_at.is_(None)
+    query = sa.select(users.c.seq).where(theirs, users.c.password.is_not(None))
+    token = new_token()
     with database.writing_aside() as writing:
-        query = sa.select(invitations).where(
-            invitations.c.digest == digest_of(token),
-            invitations.c.used_at.is_(None),
-            invitations.c.expires_at > writing.now,
-        )
-        row = writing.connection.execute(query).one_or_none()
-        if row is None:
-            raise AccessRefusedError("This link is not good any more: ask for another.")
-        if row.user_seq is None:
-            codes = json.loads(row.departements)
-            seq = create_person(writing, name or "", row.email, Role(row.role), codes, password=kept)
-        else:
-            seq = int(row.user_seq)
-            changed = sa.update(users).where(users.c.seq == seq, users.c.disabled_at.is_(None)).values(password=kept)
-            if writing.connection.execute(changed).rowcount == 0:
-                raise AccessRefusedError("This link is not good any more: ask for another.")
-            end_all(writing, seq)
-        used = sa.update(invitations).where(invitations.c.seq == row.seq).values(used_at=writing.now, email=None)
-        writing.connection.execute(used)
-        writing.audit(f"user:{seq}", "accept invitation" if row.user_seq is None else "set password", f"user:{seq}")
+        seq = writing.connection.execute(query).scalar_one_or_none()
+        if seq is None:
+            return None
+        _end_links(writing, seq)
+        _keep(writing, token, actor, RESET_GOOD_FOR, None, None, "[]", seq)
+        writing.audit(actor, "ask for a new password", f"user:{seq}")
+    return token
+
+
+def accept_reset(database: Database, token: str, password: str) -> Person:
+    """Set a password anew, and end all sessions that were begun with the old one.
+
+    Raises
+    ------
+    tiles.errors.AccessRefusedError
+        When the link is not good (any more), or the account is ended.
+    tiles.errors.InvalidParameterError
+        When the password will not do; the link stays good then.
+    """
+    kept = hash_password(password)
+    with database.writing() as writing:
+        seq = _taken(writing, token, of_person=True).user_seq
+        row = find_person(writing.connection, seq)
+        if row.disabled_at is not None:
+            raise AccessRefusedError("The account is ended: ask an administrator.")
+        set_password(writing, seq, kept)
+        writing.audit(f"user:{seq}", "new password", f"user:{seq}")
+        return person_of(row)
+
+
+def set_password(writing: WritingAside, seq: int, kept: str) -> None:
+    """Keep another password's hash, and end what the old one opened."""
+    writing.connection.execute(sa.update(users).where(users.c.seq == seq).values(password=kept))
+    end_sessions(writing, seq)
+    _end_links(writing, seq)
+
+
+def _end_links(writing: WritingAside, seq: int) -> None:
+    old = sa.update(invitations).where(invitations.c.user_seq == seq, invitations.c.used_at.is_(None))
+    writing.connection.execute(old.values(used_at=writing.now))
+
+
+def _keep(
+    writing: WritingAside,
+    token: str,
+    actor: str,
+    good_for: dt.timedelta,
+    email: str | None,
+    role: str | None,
+    departements: str,
+    user_seq: int | None,
+) -> int:
+    row = {
+        "digest": digest_of(token),
+        "email": email,
+        "role": role,
+        "departements": departements,
+        "user_seq": user_seq,
+        "made_by": actor,
+        "made_at": writing.now,
+        "expires_at": writing.now + good_for,
+    }
+    # Who was invited and never came is not kept.
+    writing.connection.execute(sa.update(invitations).where(invitations.c.expires_at <= writing.now).values(email=None))
+    seq: int = writing.connection.execute(sa.insert(invitations).returning(invitations.c.seq), row).scalar_one()
     return seq
 
 
-def _put(writing: WritingAside, author: Author, lasts: dt.timedelta, **row: Any) -> str:
-    token = secrets.token_urlsafe(32)
-    made = {"digest": digest_of(token), "made_by": author.actor, "made_at": writing.now}
-    writing.connection.execute(sa.insert(invitations), {**made, "expires_at": writing.now + lasts, **row})
-    return token
+def _taken(writing: Writing, token: str, *, of_person: bool) -> Any:
+    """Row of a link that is good, which is so no more."""
+    query = sa.select(invitations).where(invitations.c.digest == digest_of(token))
+    row = writing.connection.execute(query).one_or_none()
+    if row is None or row.used_at is not None or row.expires_at <= writing.now or (row.role is None) is not of_person:
+        raise AccessRefusedError("The link is not good any more: ask for a new one.")
+    used = sa.update(invitations).where(invitations.c.seq == row.seq)
+    writing.connection.execute(used.values(used_at=writing.now))
+    return row

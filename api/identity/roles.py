@@ -27,8 +27,6 @@ class Right(StrEnum):
     """Read what is public, and of alerts those of one's scope."""
     OPERATE = "operate"
     """See how the service does: health and figures of its work."""
-    SIGN_IN = "sign_in"
-    """Say who one is."""
     UNSUBSCRIBE = "unsubscribe"
     """End a subscription, of which one has a link."""
     SURVEY = "survey"
@@ -47,7 +45,7 @@ class Right(StrEnum):
     """Accounts, everybody's subscriptions, the audit log."""
 
 
-OPEN_RIGHTS: Final = frozenset({Right.READ, Right.OPERATE, Right.SIGN_IN, Right.UNSUBSCRIBE})
+OPEN_RIGHTS: Final = frozenset({Right.READ, Right.OPERATE, Right.UNSUBSCRIBE})
 """What anybody may do."""
 _VOLUNTEER: Final = OPEN_RIGHTS | {Right.SURVEY, Right.REPORT}
 _ANALYST: Final = _VOLUNTEER | {Right.REVIEW, Right.ASSIGN, Right.SEE_PEOPLE}

@@ -9,8 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from api.features import AlertFeature
-from api.identity.people import person_of
-from api.identity.roles import Role
+from api.identity.accounts import find_person, person_of
 from api.notices.subscribing import Subscription
 from api.store.conditions import condition, conditions_of
 from api.store.scope import EVERYTHING, Scope
@@ -100,12 +99,8 @@ def _scope(connection: sa.Connection, subscription: Subscription) -> Scope | Non
     """Alerts that a subscriber may know of; None where their account has ended. One made by command is told of all."""
     if subscription.user_seq is None:
         return EVERYTHING
-    person = person_of(connection, subscription.user_seq)
-    if person is None:
-        return None
-    if person.role in (Role.ANALYST, Role.ADMINISTRATOR):
-        return EVERYTHING
-    return Scope(False, frozenset(person.departements), person.seq)
+    person = person_of(find_person(connection, subscription.user_seq))
+    return None if person.disabled_at is not None else person.caller().scope
 
 
 def _share(areas: Sequence[float]) -> Share:

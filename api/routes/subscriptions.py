@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Path, Request
 
 from api.access import Caller, allowed
-from api.identity.people import person_of
+from api.identity.accounts import find_person
 from api.identity.roles import Right
 from api.notices.addresses import Channel, shown_address
 from api.notices.subscribing import Subscription, Wanted, end_subscription, standing_subscriptions, subscribe
@@ -42,8 +42,8 @@ def add(request: Request, new: NewSubscription, caller: _Member) -> Subscription
         address = new.address or ""
     else:
         with service.database.reading() as connection:
-            person = person_of(connection, caller.user_seq)
-        if person is None or person.email is None:
+            person = find_person(connection, caller.user_seq)
+        if person.email is None:
             raise InvalidParameterError("Your account has no address for mail: ask an administrator.")
         address = person.email
     seq = subscribe(

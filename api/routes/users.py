@@ -1,120 +1,87 @@
-"""Accounts, for administrators."""
+"""Accounts, for those who manage them."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from api.access import Caller, allowed
-from api.identity.invitations import invite, offer_reset
-from api.identity.people import change_person, data_of, disable_person, erase_person, people_of
-from api.identity.roles import Right
+from api.access import Caller, Right, allowed
+from api.identity.accounts import change_person, disable_person, list_people
+from api.identity.privacy import data_of, erase_person
+from api.identity.schemas import People, PersonalData, PersonAnswer, PersonChange
 from api.problems import responses
-from api.routes.auth import sign_in_address
 from api.routes.features import ROOT
-from api.schemas import Account, AccountChange, AuditLine, LinkMade, NewInvitation
+from api.schemas import AuditLine
 from api.service import service_of
 from api.store.reports import note_read
 from api.store.tables import audit_log
 
-router = APIRouter(prefix=ROOT, tags=["Administration"])
+router = APIRouter(prefix=f"{ROOT}/users", tags=["Accounts"])
 
 _Manager = Annotated[Caller, Depends(allowed(Right.MANAGE))]
-_User = Annotated[int, Path(ge=1, le=2**53)]
-_WRITES: Final[dict[str, Any]] = {"security": [{"token": []}]}
+_UserId = Annotated[int, Path(ge=1, le=2**53)]
+_SIGNED: Final[dict[str, Any]] = {"security": [{"token": []}]}
 
 
-@router.get("/users", responses=responses(403), summary="Accounts")
-def accounts(request: Request, caller: _Manager) -> list[Account]:
-    """Oldest first; those that were erased are not told. That they were read is noted."""
+@router.get("", responses=responses(403), summary="All accounts", openapi_extra=_SIGNED)
+def people(request: Request, response: Response, caller: _Manager) -> People:
+    """Also those that are ended; that they were read is noted."""
+    response.headers["Cache-Control"] = "no-store"
+    found = list_people(service_of(request).database, caller.name)
+    return People(people=[PersonAnswer.of(each) for each in found])
+
+
+@router.patch("/{user_id}", responses=responses(403, 404, 409, 413), summary="Change an account", openapi_extra=_SIGNED)
+def change(request: Request, user_id: _UserId, asked: PersonChange, caller: _Manager) -> PersonAnswer:
+    """Role and départements; what the OpenID provider says of a role stands again from the next sign-in."""
     database = service_of(request).database
-    note_read(database, caller.author, "accounts")
-    return [
-        Account(
-            user=each.seq,
-            name=each.name,
-            email=each.email,
-            role=each.role,
-            departements=list(each.departements),
-            created_at=each.created_at,
-            disabled_at=each.disabled_at,
-        )
-        for each in people_of(database)
-    ]
+    return PersonAnswer.of(change_person(database, user_id, asked.role, asked.departements, caller.name))
 
 
 @router.post(
-    "/users/invitations", status_code=201, responses=responses(403, 409, 413), summary="Invite", openapi_extra=_WRITES
-)
-def make_invitation(request: Request, new: NewInvitation, caller: _Manager) -> LinkMade:
-    """The link is good once, for a week; it is shown here alone."""
-    service = service_of(request)
-    token = invite(service.database, new.email, new.role, new.departements, caller.author)
-    return LinkMade(link=sign_in_address(service.base_url(request), token))
-
-
-@router.patch(
-    "/users/{user}", status_code=204, responses=responses(403, 404, 409, 413), summary="Change", openapi_extra=_WRITES
-)
-def change(request: Request, user: _User, new: AccountChange, caller: _Manager) -> None:
-    """Role, départements."""
-    change_person(service_of(request).database, user, caller.author, role=new.role, departements=new.departements)
-
-
-@router.post(
-    "/users/{user}/reset",
-    status_code=201,
-    responses=responses(403, 404),
-    summary="Offer a new password",
-    openapi_extra=_WRITES,
-)
-def make_reset(request: Request, user: _User, caller: _Manager) -> LinkMade:
-    """The link is good once, for an hour."""
-    service = service_of(request)
-    return LinkMade(link=sign_in_address(service.base_url(request), offer_reset(service.database, user, caller.author)))
-
-
-@router.post(
-    "/users/{user}/disable",
+    "/{user_id}/disable",
     status_code=204,
     responses=responses(403, 404, 409),
     summary="End an account",
-    openapi_extra=_WRITES,
+    openapi_extra=_SIGNED,
 )
-def disable(request: Request, user: _User, caller: _Manager) -> None:
-    """With its sessions and keys; what they wrote stays."""
-    disable_person(service_of(request).database, user, caller.author)
+def disable(request: Request, user_id: _UserId, caller: _Manager) -> None:
+    """With its sessions and keys; what its owner wrote stays."""
+    disable_person(service_of(request).database, user_id, caller.name)
+
+
+@router.get(
+    "/{user_id}/data", responses=responses(403, 404), summary="All that is kept of a person", openapi_extra=_SIGNED
+)
+def personal_data(request: Request, response: Response, user_id: _UserId, caller: _Manager) -> PersonalData:
+    """RGPD, articles 15 and 20; that it was read is noted."""
+    response.headers["Cache-Control"] = "no-store"
+    return PersonalData(data=data_of(service_of(request).database, user_id, caller.name))
 
 
 @router.post(
-    "/users/{user}/erase",
+    "/{user_id}/erase",
     status_code=204,
     responses=responses(403, 404, 409),
-    summary="Erase a person",
-    openapi_extra=_WRITES,
+    summary="Take away who a person was",
+    openapi_extra=_SIGNED,
 )
-def erase(request: Request, user: _User, caller: _Manager) -> None:
-    """RGPD, article 17: reports and reviews stay, of a person without a name."""
-    erase_person(service_of(request).database, user, caller.author)
+def erase(request: Request, user_id: _UserId, caller: _Manager) -> None:
+    """RGPD, article 17: name, e-mail, sessions and keys go; reviews and reports stay, of nobody."""
+    erase_person(service_of(request).database, user_id, caller.name)
 
 
-@router.get("/users/{user}/data", responses=responses(403, 404), summary="All that is kept of a person")
-def data(request: Request, user: _User, caller: _Manager) -> dict[str, Any]:
-    """RGPD, articles 15 and 20; that it was read is noted."""
-    return data_of(service_of(request).database, user, caller.author)
-
-
-@router.get("/audit", responses=responses(403), summary="Who did what")
+@router.get("/audit/log", responses=responses(403), summary="Who did what", openapi_extra=_SIGNED)
 def audit(
     request: Request,
+    response: Response,
     caller: _Manager,
-    before: Annotated[
-        int | None, Query(ge=1, le=2**53, description="Number of the last line of the page before.")
-    ] = None,
+    before: Annotated[int | None, Query(ge=1, le=2**53, description="Last line of the page before.")] = None,
 ) -> list[AuditLine]:
-    """The newest hundred lines; people are numbers."""
+    """The newest hundred lines; people are numbers. That they were read is noted."""
+    response.headers["Cache-Control"] = "no-store"
     database = service_of(request).database
     query = sa.select(audit_log).order_by(audit_log.c.seq.desc()).limit(100)
     if before is not None:

@@ -7,7 +7,7 @@
           alert_criteria, evaluations, scores, alert_features    what rules and models said, by version
           reviews, assignments, comments, favourites             what people decided
           observation_reports ──< photos, report_follow_ups      what people saw
-    users ──< sessions, invitations, tokens, sign_ins
+    users ──< sessions, invitations, tokens, subscriptions
     subscriptions ──< notices ──< notice_alerts                  whom it was told to
     zones     alert_cells     audit_log     store_state
 
@@ -85,6 +85,8 @@ store_state = sa.Table(
     # One more with each transaction that writes: what a reader has seen is current while it stays.
     sa.Column("revision", sa.BigInteger, nullable=False),
     sa.Column("changed_at", Moment, nullable=False),
+    # Accounts there ever were. While there is none, who reaches the service sees all.
+    sa.Column("accounts", sa.Integer, nullable=False, server_default="0"),
 )
 
 scans = sa.Table(
@@ -280,15 +282,6 @@ invitations = sa.Table(
     sa.Column("made_at", Moment, nullable=False),
     sa.Column("expires_at", Moment, nullable=False),
     sa.Column("used_at", Moment),
-)
-
-sign_ins = sa.Table(
-    "sign_ins",
-    metadata,
-    sa.Column("seq", _KEY, primary_key=True),
-    sa.Column("digest", sa.String(64), nullable=False, unique=True),  # of the browser's cookie
-    sa.Column("content", sa.Text, nullable=False),  # JSON: what OpenID Connect's answer has to fit
-    sa.Column("expires_at", Moment, nullable=False),
 )
 
 tokens = sa.Table(

@@ -15,8 +15,8 @@ from fastapi.routing import APIRoute
 from pydantic import SecretStr
 from starlette.testclient import TestClient
 
+from api.access import create_token, revoke_token
 from api.identity.roles import Right
-from api.identity.tokens import create_token, revoke_token
 from api.main import ROUTERS, create_app
 from api.settings import Settings
 from api.store.database import Database
@@ -325,7 +325,9 @@ def test_every_route_names_the_right_that_it_takes(tmp_path: Path) -> None:
     assert len(routes) > 10
     for route in routes:
         checks = [each.call.__name__ for each in route.dependant.dependencies if each.call is not None]
-        named = [name for name in checks if name in {f"may_{right}" for right in Right}]
+        named = [
+            name for name in checks if name in {"may_anybody", "may_signed_in", *(f"may_{right}" for right in Right)}
+        ]
         assert named, f"{route.path} names no right"
         if route.methods != {"GET"}:
             assert set(named) - {"may_read", "may_operate"}, f"{route.path} writes, and anybody may"

@@ -24,8 +24,8 @@ from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import status_code_conformance
 from starlette.testclient import TestClient
 
+from api.access import create_token
 from api.identity.roles import Right
-from api.identity.tokens import create_token
 from api.main import create_app
 from api.service import Service
 from api.settings import Settings

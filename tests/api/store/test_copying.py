@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from api.identity.roles import Right
-from api.identity.tokens import create_token, find_token
+from api.access import Right, create_token, find_caller
+from api.identity.accounts import has_accounts, make_person
+from api.identity.invitations import Invited, invite
+from api.identity.roles import Role
+from api.identity.sessions import start_session
 from api.store.copying import backup, check, copy, restore
 from api.store.database import SQLITE_FILE, Database, database_url
 from api.store.ingesting import ingest
@@ -33,6 +36,9 @@ def _fill(store: Database) -> str:
     features = {found[0].id: {"area_ha": 2.5, "ndvi": None}}
     ingest(store, scan_files(found, "2026-09", ScanKind.SCAN, features), data_dir=Path("data"))
     ingest(store, scan_files([found_alert(1, latitude=40.1, area_ha=7.123456789)]), data_dir=Path("data"))
+    with store.writing() as writing:
+        start_session(writing, make_person(writing, "Zoé", "z@example.org", Role.ANALYST, '["40"]', password="…"))
+    invite(store, Invited("y@example.org", Role.VOLUNTEER), "command")
     token = create_token(store, "télé", frozenset({Right.REVIEW}), None)
     review(store, found[2].id, Decision(ReviewState.CONFIRMED, comment="…"), Author("a", token_seq=1))
     return token
@@ -57,7 +63,8 @@ def test_sqlite_to_postgresql_and_back_loses_nothing(
     assert _content(sqlite_store) == _content(there) == _content(back)
     for database in (there, back):
         assert check(database) == []
-        assert find_token(database, token).name == "télé"
+        assert find_caller(database, token).name == "token:télé"
+        assert has_accounts(database)
         # Numbers of new rows go on behind those that were copied.
         assert ingest(database, scan_files([found_alert(50, latitude=10)], "2026-11"), data_dir=Path("data")).new == 1
         database.close()

@@ -1,4 +1,4 @@
-"""What accounts need: passwords, OpenID Connect, sessions, invitations, personal keys."""
+"""What accounts need: passwords, OpenID Connect, sessions, invitations, personal keys, and how many there are."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ def _of_users() -> list[sa.Column[Any]]:
 
 
 def upgrade() -> None:
-    """Lay it."""
+    """Lay it. Nobody could sign in before: no account counts until it is made, or enabled again."""
     for column in _of_users():
         op.add_column("users", column)
     op.create_index("ix_users_issuer_subject", "users", ["issuer", "subject"], unique=True)
     op.add_column("tokens", sa.Column("user_seq", _KEY))
     op.create_index("ix_tokens_user_seq", "tokens", ["user_seq"])
+    op.add_column("store_state", sa.Column("accounts", sa.Integer(), nullable=False, server_default="0"))
     op.create_table(
         "sessions",
         sa.Column("seq", _KEY, nullable=False),
@@ -63,21 +64,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_invitations")),
         sa.UniqueConstraint("digest", name=op.f("uq_invitations_digest")),
     )
-    op.create_table(
-        "sign_ins",
-        sa.Column("seq", _KEY, nullable=False),
-        sa.Column("digest", sa.String(64), nullable=False),
-        sa.Column("content", sa.Text(), nullable=False),
-        sa.Column("expires_at", _MOMENT, nullable=False),
-        sa.PrimaryKeyConstraint("seq", name=op.f("pk_sign_ins")),
-        sa.UniqueConstraint("digest", name=op.f("uq_sign_ins_digest")),
-    )
 
 
 def downgrade() -> None:
     """Take it away; the accounts' names stay."""
-    for table in ("sign_ins", "invitations", "sessions"):
+    for table in ("invitations", "sessions"):
         op.drop_table(table)
+    op.drop_column("store_state", "accounts")
     op.drop_index("ix_tokens_user_seq", "tokens")
     op.drop_column("tokens", "user_seq")
     op.drop_index("ix_users_issuer_subject", "users")
