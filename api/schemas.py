@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 
 from api.notices.addresses import Channel
 from detector.alerts import ReviewState
@@ -109,6 +109,10 @@ class FeatureCollection(BaseModel):
     numberMatched: int | None = Field(default=None, description="Told where it costs nothing to know.")  # noqa: N815
     links: list[Link]
     features: list[Feature]
+
+
+class PageOrFile(RootModel[FeatureCollection | ExportedCollection]):
+    """A page of features, or with `f=geojson` a file of all."""
 
 
 class HistoryLine(BaseModel):

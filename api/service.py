@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from anyio import CapacityLimiter
 from fastapi import Request, Response
@@ -26,7 +23,6 @@ from api.store.database import Database
 from api.store.reading import StoreState, state_of
 from api.store.scope import PUBLISHED, Scope
 
-_LOOKED_EVERY_S: Final = 1.0
 Deliver = Callable[[str, str], None]
 """Takes an e-mail and the address by which its owner sets a new password."""
 
@@ -57,7 +53,6 @@ class Service:
         self.provider = None if provider is None else Provider(provider)
         self.attempts = Attempts()
         self._has_accounts = False
-        self._looked_s = -math.inf
         self.exports = threading.BoundedSemaphore(self.settings.max_exports_at_once)
         self.photos: PhotoFiles = open_photos(self.settings.photos, self.data_dir)
         # Photos wait for each other here, not in the threads that all requests share.
@@ -65,10 +60,8 @@ class Service:
         self.uploads = Uploads(self.data_dir / "uploads", self.photos, self.database)
 
     def has_accounts(self) -> bool:
-        """Whether there is an account: once there is, there always is one; until then it is looked up each second."""
-        now_s = time.monotonic()
-        if not self._has_accounts and now_s - self._looked_s > _LOOKED_EVERY_S:
-            self._has_accounts, self._looked_s = has_accounts(self.database), now_s
+        """Whether there has ever been an account: what is true once stays so, and is not looked up again."""
+        self._has_accounts = self._has_accounts or has_accounts(self.database)
         return self._has_accounts
 
     @property

@@ -24,12 +24,12 @@ from api.schemas import (
     Collection,
     Collections,
     Conformance,
-    ExportedCollection,
     Extent,
     Feature,
     FeatureCollection,
     Landing,
     Link,
+    PageOrFile,
     SpatialExtent,
 )
 from api.service import Service, answer, scope_of, service_of
@@ -279,7 +279,7 @@ _PAGE: Final[dict[int | str, dict[str, Any]]] = {
 _PAGE_OR_FILE: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "A page of features, or a file of all.",
-        "model": FeatureCollection | ExportedCollection,
+        "model": PageOrFile,
         "content": {
             form.media_type.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}}
             for form in ExportFormat

@@ -308,7 +308,7 @@ def test_a_key_has_fewer_rights_than_its_owner_and_ends(client: TestClient, stor
     bearer = {"Authorization": f"Bearer {made['key']}"}
     with client_of(store) as script:
         told = script.get(f"{AUTH}/me", headers=bearer).json()
-        assert (told["role"], told["rights"]) == ("analyst", ["operate", "read", "report"])
+        assert (told["role"], told["rights"]) == ("analyst", ["operate", "read", "report", "unsubscribe"])
         assert script.get(USERS, headers=bearer).status_code == 403
         assert script.get(f"{AUTH}/keys", headers=bearer).status_code == 403
         assert script.get(f"{AUTH}/me", headers={"Authorization": f"Bearer {made['key']}x"}).status_code == 401
