@@ -6,13 +6,13 @@ import errno
 import os
 import socket
 import sys
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from api.photos.keeping import DiskPhotos, ObjectPhotos, PhotoFiles, open_photos
+from tests.fakes.object_store import object_store
 from tiles.errors import InvalidParameterError, MissingDependencyError, NoRoomError, NotFoundError, StoreError
 
 KEY = "3f/a.jpg"
@@ -20,19 +20,18 @@ KEY = "3f/a.jpg"
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """An S3 server of moto's on the loopback, named by the environment as S3's own tools do it."""
+    """A small S3 on the loopback, named by the environment as S3's own tools do it."""
     pytest.importorskip("obstore", reason="object stores need obstore: install sylvigie[photos]")
-    server = pytest.importorskip("moto.server", reason="the local S3 needs moto[server], of the development tools")
-    running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
-    names = {"ENDPOINT_URL": endpoint, "ACCESS_KEY_ID": "k", "SECRET_ACCESS_KEY": "very-secret", "REGION": "eu-west-3"}
-    for name, value in (names | {"ALLOW_HTTP": "true"}).items():
-        monkeypatch.setenv(f"AWS_{name}", value)
-    urllib.request.urlopen(urllib.request.Request(f"{endpoint}/bucket", method="PUT")).close()
-    yield "s3://bucket/sylvigie"
-    running.stop()
+    with object_store() as endpoint:
+        names = {
+            "ENDPOINT_URL": endpoint,
+            "ACCESS_KEY_ID": "k",
+            "SECRET_ACCESS_KEY": "very-secret",
+            "REGION": "eu-west-3",
+        }
+        for name, value in (names | {"ALLOW_HTTP": "true"}).items():
+            monkeypatch.setenv(f"AWS_{name}", value)
+        yield "s3://bucket/sylvigie"
 
 
 @pytest.fixture(params=["disk", "objects"])
