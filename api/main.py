@@ -12,8 +12,10 @@ from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import JSONResponse
 
 from api.access import allowed
+from api.identity.reset_mail import deliver_by_mail
 from api.identity.roles import Right
 from api.middleware import Gate
+from api.notices.mail import MailServer
 from api.openapi import description_of
 from api.problems import lay_handlers
 from api.routes import (
@@ -31,7 +33,7 @@ from api.routes import (
     subscriptions,
     users,
 )
-from api.service import Service
+from api.service import Deliver, Service
 from api.settings import Settings
 from api.store.database import Database
 from api.store.upgrading import require_current
@@ -48,6 +50,13 @@ _DESCRIPTION = (
 )
 
 
+def _deliver(settings: Settings) -> Deliver | None:
+    """What sends links for new passwords, where the settings tell of a mail server."""
+    if settings.smtp_url is None or settings.mail_from is None:
+        return None
+    return deliver_by_mail(MailServer.of_url(settings.smtp_url.get_secret_value()), settings.mail_from)
+
+
 def create_app(settings: Settings) -> FastAPI:
     """Build the service.
 
@@ -61,7 +70,7 @@ def create_app(settings: Settings) -> FastAPI:
     tiles.errors.SylvigieError
         When an address of the store will not do; when it starts, where the store cannot serve.
     """
-    service = Service(settings, Database(settings.store_url()))
+    service = Service(settings, Database(settings.store_url()), deliver=_deliver(settings))
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001 - as FastAPI calls it

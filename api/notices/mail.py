@@ -106,16 +106,20 @@ class MailSender:
         except EmailNotValidError:
             raise InvalidParameterError("SYLVIGIE_MAIL_FROM will not do: give an address alone.") from None
         self._server, self._tls = server, tls or ssl.create_default_context()
-        self._sender = found.ascii_email or sender
+        self.sender = found.ascii_email or sender
 
     def send(self, letter: Letter) -> Attempt:
         """Send a notice once."""
+        return self.send_message(message_of(letter, self.sender), letter.address)
+
+    def send_message(self, message: EmailMessage, address: str) -> Attempt:
+        """Send a message once."""
         try:
             connection = self._connected()
         except (smtplib.SMTPException, OSError) as error:
             return Attempt(Answer.LATER, f"the mail server cannot be used ({_reason(error)})", channel_down=True)
         try:
-            connection.send_message(message_of(letter, self._sender), self._sender, [letter.address])
+            connection.send_message(message, self.sender, [address])
         except smtplib.SMTPSenderRefused as error:
             # Of ourselves, not of who it is for.
             return Attempt(Answer.LATER, f"the sender was refused ({_reason(error)})", channel_down=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from api.identity import passwords
-from api.identity.accounts import has_accounts
-from api.identity.invitations import Invited, accept_invitation, invite, make_reset
+from api.identity.accounts import disable_person, has_accounts
+from api.identity.invitations import Invited, accept_invitation, accept_reset, invite, make_reset
+from api.identity.retention import forget_old
 from api.identity.roles import Role
 from api.main import create_app
 from api.settings import Settings
@@ -24,6 +26,7 @@ from api.store.database import Database
 from api.store.ingesting import ingest
 from api.store.tables import audit_log, invitations, metadata, sessions, tokens, users
 from tests.api.alerts import found_alert, scan_files
+from tests.api.notices.servers import smtp_server
 from tiles.errors import InvalidParameterError
 
 AUTH, USERS = "/api/v1/auth", "/api/v1/users"
@@ -397,3 +400,50 @@ def test_a_password_is_neither_short_nor_endless() -> None:
             passwords.hash_password(wrong)
     assert passwords.password_fits(passwords.hash_password("x" * 200), "x" * 200)
     assert not passwords.password_fits(None, "a password that nobody has")
+
+
+def test_links_for_new_passwords_go_by_mail(store: Database) -> None:
+    account(store, "ana@example.org", Role.ANALYST, "Ana")
+    with smtp_server() as mailbox:
+        mail = {"smtp_url": SecretStr(mailbox.url), "mail_from": "vigie@example.org"}
+        with client_of(store, public_url="https://sylvigie.example.org", **mail) as client:
+            for email in ("ana@example.org", "nobody@example.org"):
+                assert client.post(f"{AUTH}/resets", json={"email": email}).status_code == 202
+    assert mailbox.recipients == ["ana@example.org"]
+    text = mailbox.messages[0].get_content()
+    token = re.search(r"https://sylvigie\.example\.org/reset#(\S+)", text)
+    assert token is not None
+    assert accept_reset(store, token[1], "un autre mot de passe").email == "ana@example.org"
+
+
+def test_what_is_old_is_forgotten(store: Database) -> None:
+    account(store)
+    seq = account(store, "ana@example.org", Role.ANALYST, "Ana")
+    disable_person(store, seq, "command")
+    now = dt.datetime.now(dt.UTC)
+    assert forget_old(store, 30, now)["accounts"] == 0
+    forgotten = forget_old(store, 30, now + dt.timedelta(days=31))
+    assert forgotten["accounts"] == 1
+    assert forgotten["audit_log"] > 0
+    with store.reading() as connection:
+        rows = connection.execute(sa.select(users.c.name, users.c.email, users.c.erased_at).order_by(users.c.seq)).all()
+    assert (rows[0].name, rows[0].erased_at) == (NAME, None)
+    assert rows[1].name != "Ana"
+    assert rows[1].email is None
+    assert forget_old(store, 30, now + dt.timedelta(days=31))["accounts"] == 0
+
+
+def test_a_service_that_had_accounts_does_not_open_again(store: Database) -> None:
+    seq = account(store, role=Role.ANALYST)
+    disable_person(store, seq, "command")
+    assert has_accounts(store)
+
+
+def test_administrators_read_who_did_what(client: TestClient, store: Database) -> None:
+    account(store)
+    header = sign_in(client)
+    lines = client.get(f"{USERS}/audit/log", headers=header).json()
+    assert len(lines) >= 2
+    assert NAME not in json.dumps(lines, ensure_ascii=False)
+    older = client.get(f"{USERS}/audit/log?before={lines[-1]['seq']}", headers=header).json()
+    assert older == []

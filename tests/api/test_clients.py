@@ -24,12 +24,14 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from api.identity.roles import Role
 from api.main import create_app
 from api.settings import Settings
 from api.store.database import Database, database_url
 from api.store.ingesting import ingest
 from api.store.upgrading import upgrade
 from tests.api.alerts import found_alert, scan_files
+from tests.api.people import by, person, service
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
@@ -49,15 +51,30 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_no_answer_breaks_the_description(data_dir: Path) -> None:
     app = create_app(Settings(data_dir=data_dir, requests_per_minute=0))
+    _ask_everything(app, 12)
+
+
+@pytest.mark.parametrize("role", [Role.VOLUNTEER, Role.ANALYST, Role.ADMINISTRATOR])
+def test_no_answer_to_who_has_signed_in_breaks_the_description(
+    sqlite_store: Database, role: Role, tmp_path: Path
+) -> None:
+    store = sqlite_store
+    ingest(store, scan_files(FOUND), data_dir=tmp_path)
+    people = {role.value: person(store, "zoé", role, "40"), "other": person(store, "ana", Role.ADMINISTRATOR)}
+    with service(store, people, data_dir=tmp_path, requests_per_minute=0) as client:
+        _ask_everything(client.app, 5, by(role.value))
+
+
+def _ask_everything(app: Any, examples: int, headers: dict[str, str] | None = None) -> None:
     schema = schemathesis.openapi.from_asgi("/api/v1/openapi.json", app)
     operations = [each.ok() for each in schema.get_all_operations() if isinstance(each, Ok)]
-    assert len(operations) > 18
+    assert len(operations) > 50
     for operation in operations:
 
-        @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+        @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), database=None)
         @given(case=operation.as_strategy())
         def holds(case: Any) -> None:
-            case.call_and_validate(checks=CHECKS)
+            case.call_and_validate(checks=CHECKS, headers=headers)
 
         holds()
 

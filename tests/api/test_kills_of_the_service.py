@@ -1,0 +1,148 @@
+"""What was acknowledged survives SIGKILL of the service and of PostgreSQL: reports and reviews of one who retries."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import sqlalchemy as sa
+
+from api.access import create_token
+from api.identity.roles import Right
+from api.store.database import Database, database_url
+from api.store.ingesting import ingest
+from api.store.tables import observation_reports, reviews
+from tests.api.alerts import found_alert, scan_files
+from tests.api.conftest import PostgresServer
+
+KILLS = 2
+"""By hand this was run with 30."""
+FOUND = [found_alert(i, latitude=44 + i / 100) for i in range(10)]
+
+
+@dataclass
+class _Client:
+    """Writes one thing after the other, each until it is acknowledged."""
+
+    root: str
+    token: str
+    stop: threading.Event = field(default_factory=threading.Event)
+    reports: list[str] = field(default_factory=list)
+    reviews: list[str] = field(default_factory=list)
+    tries: int = 0
+
+    def work(self) -> None:
+        with httpx.Client(base_url=self.root, timeout=20) as client:
+            for number in itertools.count():
+                if self.stop.is_set():
+                    return
+                name, alert = str(uuid4()), FOUND[number % len(FOUND)].id
+                body = {"alert_id": alert, "observed_on": "2026-11-20", "answers": {"comment": f"visite {number}"}}
+                if self._sent(client, "PUT", f"/reports/{name}", body, None):
+                    self.reports.append(name)
+                if self._sent(client, "POST", f"/alerts/{alert}/reviews", {"state": "uncertain"}, name):
+                    self.reviews.append(name)
+
+    def _sent(self, client: httpx.Client, method: str, path: str, body: object, key: str | None) -> bool:
+        headers = {"Authorization": f"Bearer {self.token}"} | ({"Idempotency-Key": key} if key else {})
+        while not self.stop.is_set():
+            self.tries += 1
+            try:
+                status = client.request(method, path, json=body, headers=headers).status_code
+            except httpx.TransportError:
+                status = 0
+            if status in (200, 201):
+                return True
+            assert status in (0, 503), status
+            time.sleep(0.02)
+        return False
+
+
+def _service(url: str, port: int) -> subprocess.Popen[bytes]:
+    given = [f"SYLVIGIE_DATABASE_URL={url}", "SYLVIGIE_REQUESTS_PER_MINUTE=0"]
+    run = [sys.executable, "-c", "from scripts.cli import main; main()", "serve", "--port", str(port)]
+    process = subprocess.Popen(["env", *given, *run], stderr=subprocess.DEVNULL)
+    for _ in range(600):
+        try:
+            if httpx.get(f"http://127.0.0.1:{port}/health", timeout=20).status_code == 200:
+                break
+        except httpx.TransportError:
+            time.sleep(0.05)
+    return process
+
+
+def _client_of(store: Database) -> tuple[_Client, int]:
+    """A client of a filled store, and the port of the service that is to be."""
+    ingest(store, scan_files(FOUND), data_dir=Path("data"))
+    token = create_token(store, "kills", frozenset({Right.REPORT, Right.REVIEW}), None)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    return _Client(f"http://127.0.0.1:{port}/api/v1", token), port
+
+
+def _check(client: _Client, store: Database) -> None:
+    # Connections of before a kill of PostgreSQL are found out by the first who uses one.
+    store.engine.dispose()
+    with store.reading() as connection:
+        reports = Counter(connection.execute(sa.select(observation_reports.c.id)).scalars())
+        keys = Counter(connection.execute(sa.select(reviews.c.request_key)).scalars())
+    assert set(client.reports) <= set(reports)
+    assert set(client.reviews) <= set(keys)
+    assert max([*reports.values(), *keys.values()]) == 1
+    # What was kept and not acknowledged is that which was under way when the client was stopped.
+    assert len(reports) <= len(client.reports) + 1
+    assert len(keys) <= len(client.reviews) + 1
+    assert len(client.reports) >= KILLS
+
+
+def test_a_killed_service_loses_and_doubles_nothing(store: Database) -> None:
+    client, port = _client_of(store)
+    url, moments = store.url.render_as_string(hide_password=False).replace("+psycopg", ""), random.Random(3)
+    process, thread = _service(url, port), threading.Thread(target=client.work)
+    thread.start()
+    try:
+        for _ in range(KILLS):
+            time.sleep(moments.uniform(0.05, 0.6))
+            process.kill()
+            process.wait(60)
+            process = _service(url, port)
+        time.sleep(0.3)
+    finally:
+        client.stop.set()
+        thread.join(60)
+        process.kill()
+        process.wait(60)
+    _check(client, store)
+
+
+def test_a_killed_postgresql_loses_and_doubles_nothing(postgres: PostgresServer, tmp_path: Path) -> None:
+    store = Database(database_url(postgres.made(), tmp_path))
+    client, port = _client_of(store)
+    url, moments = store.url.render_as_string(hide_password=False).replace("+psycopg", ""), random.Random(4)
+    process, thread = _service(url, port), threading.Thread(target=client.work)
+    thread.start()
+    try:
+        for _ in range(KILLS):
+            time.sleep(moments.uniform(0.05, 0.6))
+            postgres.kill()
+            time.sleep(moments.uniform(0, 0.2))
+            postgres.start()
+        time.sleep(0.5)
+    finally:
+        client.stop.set()
+        thread.join(60)
+        process.kill()
+        process.wait(60)
+    _check(client, store)
+    store.close()
