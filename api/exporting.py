@@ -55,7 +55,7 @@ def export_answer(request: Request, asked: AlertFilter, form: ExportFormat) -> S
     if not service.exports.acquire(blocking=False):
         raise StoreBusyError("As many exports are under way as this service writes at once.")
     try:
-        state = current_state(service)
+        state = current_state(request)
         link = service.base_url(request) + f"{request.url.path}?{request.url.query}"
         info = info_of(service.database, service.settings, asked, state, link)
         name = f"alertes-{info.made:%Y%m%d}{form.suffix}"

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from api.identity.accounts import has_accounts
 from api.identity.attempts import Attempts
+from api.identity.callers import ANYBODY, Caller
 from api.identity.provider import Provider
 from api.middleware import Figures
 from api.photos.keeping import PhotoFiles, open_photos
@@ -21,7 +22,7 @@ from api.photos.uploads import Uploads
 from api.settings import Settings
 from api.store.database import Database
 from api.store.reading import StoreState, state_of
-from api.store.scope import PUBLISHED, Scope
+from api.store.scope import EVERYTHING, PUBLISHED, Scope
 
 Deliver = Callable[[str, str], None]
 """Takes an e-mail and the address by which its owner sets a new password."""
@@ -91,7 +92,7 @@ def answer(request: Request, make: Callable[[Service, StoreState], Response]) ->
         Makes the answer.
     """
     service = service_of(request)
-    state = current_state(service)
+    state = current_state(request)
     tag = _entity_tag(request, state)
     validators = {"ETag": tag, "Cache-Control": "no-cache" if scope_of(request) == PUBLISHED else "private, no-cache"}
     seen = {each.strip() for each in request.headers.get("if-none-match", "").split(",")}
@@ -116,10 +117,15 @@ def _entity_tag(request: Request, state: StoreState) -> str:
 
 def scope_of(request: Request) -> Scope:
     """Alerts that the caller of a request may know of; its route has named a right, which told who calls."""
-    scope: Scope = request.state.caller.scope
-    return scope
+    caller: Caller = request.state.caller
+    if caller is ANYBODY:
+        return PUBLISHED if current_state(request).accounts else EVERYTHING
+    return caller.scope
 
 
-def current_state(service: Service) -> StoreState:
-    """How far the store is."""
-    return state_of(service.database)
+def current_state(request: Request) -> StoreState:
+    """How far the store is: looked up once for a request, before anything else of it."""
+    if not hasattr(request.state, "store_state"):
+        request.state.store_state = state_of(service_of(request).database)
+    state: StoreState = request.state.store_state
+    return state

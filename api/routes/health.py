@@ -25,7 +25,7 @@ async def health() -> Health:
 def ready(request: Request) -> Readiness:
     """Asks the store; 503 where it does not answer."""
     service = service_of(request)
-    state = current_state(service)
+    state = current_state(request)
     engine = "sqlite" if service.database.is_sqlite else "postgresql"
     return Readiness(status="ready", store=engine, revision=state.revision, changed_at=state.changed_at)
 

@@ -40,7 +40,7 @@ MOST_AT_ONCE: Final = 10_000
 """Features of a page."""
 _EXPORT_PAGE: Final = 500
 
-_STATE: Final = sa.select(store_state.c.revision, store_state.c.changed_at)
+_STATE: Final = sa.select(store_state.c.revision, store_state.c.changed_at, store_state.c.accounts)
 _NULLABLE: Final = (SortField.CLEARCUT_PROBABILITY, SortField.ABUSE_SCORE)
 
 
@@ -62,17 +62,18 @@ class Page:
 
 @dataclass(frozen=True)
 class StoreState:
-    """How far a store is: one more `revision` with each transaction that has written."""
+    """How far a store is: one more `revision` with each transaction that has written; accounts there ever were."""
 
     revision: int
     changed_at: dt.datetime
+    accounts: int = 0
 
 
 def state_of(database: Database) -> StoreState:
     """How far the store is."""
     with database.reading() as connection:
         row = connection.execute(_STATE).one()
-        return StoreState(row.revision, row.changed_at)
+        return StoreState(row.revision, row.changed_at, row.accounts)
 
 
 def alerts_page(

@@ -19,7 +19,7 @@ from api.identity.roles import ROLE_RIGHTS, Role
 from api.main import create_app
 from api.settings import Settings
 from api.store.database import Database
-from api.store.tables import users
+from api.store.tables import store_state, users
 
 HEADER = "X-Test-Person"
 
@@ -29,6 +29,7 @@ def person(database: Database, name: str, role: Role, departements: str = "") ->
     row = {"name": name, "email": f"{name}@example.org", "role": role.value, "created_at": dt.datetime.now(dt.UTC)}
     with database.altering() as connection:
         seq = connection.execute(sa.insert(users).returning(users.c.seq), row).scalar_one()
+        connection.execute(sa.update(store_state).values(accounts=store_state.c.accounts + 1))
     sees_all = role in (Role.ANALYST, Role.ADMINISTRATOR)
     return Caller(
         f"user:{seq}",
@@ -50,6 +51,7 @@ def service(database: Database, people: dict[str, Caller], **settings: Any) -> I
     url = SecretStr(database.url.render_as_string(hide_password=False))
     with (
         mock.patch.object(access, "caller_of", who),
+        mock.patch.object(access, "_says_who", lambda _: True),
         TestClient(create_app(Settings(database_url=url, **settings)), raise_server_exceptions=False) as client,
     ):
         yield client

@@ -1,0 +1,179 @@
+"""What people decided of alerts, as the model learns from it: verdicts that agree, and beside them those that do not.
+
+No name and no text of a person's is in it: reviewers are r1, r2, ... in the order of their first verdict.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pandas as pd
+import shapely
+import sqlalchemy as sa
+
+from api.store.database import Database
+from api.store.tables import alert_features, alerts, observation_reports, reviews, scans
+from detector.alerts import ReviewState
+from detector.features import FEATURES
+from models.causes import Cause
+
+SEEN_ON_THE_GROUND: Final = 1.0
+SEEN_ON_IMAGES: Final = 0.7
+"""Weight of a verdict without a report of a visit: of cuts that were looked at on images, some were thinnings (the same
+that `models.schema.REVIEW_COLUMNS` calls how sure)."""
+_VERDICTS: Final = {
+    ReviewState.CONFIRMED.value: Cause.CLEAR_CUT.value,
+    ReviewState.PUBLISHED.value: Cause.CLEAR_CUT.value,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Lessons:
+    """What reviews teach.
+
+    Parameters
+    ----------
+    reviews
+        `models.schema.REVIEW_COLUMNS`, a row for each alert whose reviewers agree, by alert.
+    features
+        Of these alerts, by identity; NaN is unknown.
+    abuse
+        `is_abusive`, by identity: true where the alert was published, false where it was rejected.
+    disagreement
+        Verdicts of alerts whose reviewers do not agree: `alert_id`, `reviewer`, `cause`, `decided_on`.
+    left_out
+        How many alerts, by the reason.
+    """
+
+    reviews: pd.DataFrame
+    features: pd.DataFrame
+    abuse: pd.DataFrame
+    disagreement: pd.DataFrame
+    left_out: Mapping[str, int]
+
+
+def lessons_of(database: Database) -> Lessons:
+    """What the reviews of a store teach.
+
+    Of each reviewer the last verdict counts that was not taken back. Features are those that were measured when the
+    first of them was given: what a later scan saw may be of another cut.
+    """
+    with database.snapshot() as connection:
+        decided = connection.execute(sa.select(reviews).order_by(reviews.c.seq)).all()
+        visited = set(connection.execute(sa.select(observation_reports.c.alert_seq).distinct()).scalars())
+        known = {row.seq: row for row in connection.execute(_alerts_query())}
+        measured: dict[int, list[Any]] = {}
+        for row in connection.execute(sa.select(alert_features).order_by(alert_features.c.seq)):
+            measured.setdefault(row.alert_seq, []).append(row)
+        scanned = {row.seq: row.ingested_at for row in connection.execute(_scan_moments())}
+    verdicts = _verdicts(decided)
+    names = _pseudonyms(verdicts)
+    left_out: Counter[str] = Counter({"not reviewed": len(known) - len(verdicts)})
+    kept, features, abuse, disagreement = [], {}, [], []
+    for seq, given in sorted(verdicts.items(), key=lambda each: known[each[0]].id):
+        alert, causes = known[seq], {verdict.cause for verdict in given}
+        if causes == {None}:
+            left_out["uncertain"] += 1
+            continue
+        said = [verdict for verdict in given if verdict.cause is not None]
+        if len({verdict.cause == Cause.CLEAR_CUT.value for verdict in said}) > 1:
+            left_out["reviewers do not agree"] += 1
+            disagreement += [_line(alert.id, verdict, names) for verdict in said]
+            continue
+        found = _features_at(measured.get(seq, ()), scanned, said[0].made_at)
+        if found is None:
+            left_out["no features kept"] += 1
+            continue
+        features[alert.id] = found
+        weight = SEEN_ON_THE_GROUND if seq in visited else SEEN_ON_IMAGES
+        kept.append(_line(alert.id, said[-1], names) | {"weight": weight} | _place(alert))
+        if alert.review in (ReviewState.PUBLISHED.value, ReviewState.REJECTED.value):
+            abuse.append({"alert_id": alert.id, "is_abusive": alert.review == ReviewState.PUBLISHED.value})
+    columns = [feature.name for feature in FEATURES]
+    return Lessons(
+        pd.DataFrame(kept),
+        pd.DataFrame.from_dict(features, orient="index").reindex(columns=columns).astype("float64"),
+        pd.DataFrame(abuse, columns=["alert_id", "is_abusive"]).set_index("alert_id"),
+        pd.DataFrame(disagreement, columns=["alert_id", "reviewer", "cause", "decided_on"]),
+        {reason: number for reason, number in sorted(left_out.items()) if number},
+    )
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    reviewer: tuple[int | None, int | None]
+    cause: str | None
+    made_at: Any
+
+
+def _verdicts(decided: Sequence[Any]) -> dict[int, list[_Verdict]]:
+    """The last verdict of each reviewer that stands, by alert, in their order; None is uncertain."""
+    undone = {row.undoes for row in decided if row.undoes is not None}
+    last: dict[tuple[int, Any], _Verdict] = {}
+    for row in decided:
+        if row.undoes is not None or row.seq in undone:
+            continue
+        cause = row.reason if row.state == ReviewState.REJECTED.value else _VERDICTS.get(row.state)
+        if cause is None and row.state != ReviewState.UNCERTAIN.value:
+            continue
+        reviewer = (row.user_seq, row.token_seq)
+        # Taken out first: a verdict stands where it was given last.
+        last.pop((row.alert_seq, reviewer), None)
+        last[row.alert_seq, reviewer] = _Verdict(reviewer, cause, row.made_at)
+    found: dict[int, list[_Verdict]] = {}
+    for (alert_seq, _), verdict in last.items():
+        found.setdefault(alert_seq, []).append(verdict)
+    return found
+
+
+def _pseudonyms(verdicts: Mapping[int, Sequence[_Verdict]]) -> dict[Any, str]:
+    ordered = sorted((verdict for given in verdicts.values() for verdict in given), key=lambda each: each.made_at)
+    names: dict[Any, str] = {}
+    for verdict in ordered:
+        names.setdefault(verdict.reviewer, f"r{len(names) + 1}")
+    return names
+
+
+def _line(alert_id: str, verdict: _Verdict, names: Mapping[Any, str]) -> dict[str, Any]:
+    return {
+        "alert_id": alert_id,
+        "reviewer": names[verdict.reviewer],
+        "cause": verdict.cause,
+        "decided_on": verdict.made_at.date(),
+    }
+
+
+def _place(alert: Any) -> dict[str, Any]:
+    point = shapely.point_on_surface(shapely.from_wkb(alert.geometry))
+    return {
+        "tile": alert.tile,
+        "longitude": point.x,
+        "latitude": point.y,
+        "last_intact": alert.last_intact,
+        "first_low": alert.first_low,
+    }
+
+
+def _features_at(rows: Sequence[Any], scanned: Mapping[int, Any], moment: Any) -> dict[str, Any] | None:
+    """What was measured last before a moment; the first there is, where nothing was before."""
+    before = [row for row in rows if scanned[row.scan_seq] <= moment]
+    chosen = before[-1] if before else next(iter(rows), None)
+    if chosen is None:
+        return None
+    told: dict[str, Any] = json.loads(chosen.features)
+    return told
+
+
+def _alerts_query() -> sa.Select[Any]:
+    column = alerts.c
+    return sa.select(
+        column.seq, column.id, column.tile, column.review, column.geometry, column.last_intact, column.first_low
+    )
+
+
+def _scan_moments() -> sa.Select[Any]:
+    return sa.select(scans.c.seq, scans.c.ingested_at)
