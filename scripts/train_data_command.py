@@ -110,3 +110,30 @@ def _print_table(table: TrainingTable, content: str, out: Path) -> None:
     if len(dated):
         held = dated["event_date"].between(dated["last_intact"], dated["first_low"])
         print(f"True date of clear-cuts within last_intact..first_low: {held.mean():.3f} of {len(dated)}")
+
+
+@data.command("export")
+def export_data(
+    out: Annotated[Path, typer.Option(help="GeoParquet to write; NAME.disagreement.parquet goes beside it.")],
+    abuse: Annotated[Path | None, typer.Option(help="CSV for `train abuse --reviews`.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Data directory. By default SYLVIGIE_DATA_DIR.")] = None,
+) -> None:
+    """Write what people decided of the store's alerts as training data, without anybody's name or words."""
+    from api.settings import data_folder
+    from api.store.teaching import lessons_of, write_abuse, write_disagreement
+    from models.dataset import write_table
+    from models.doors import rows_of_reviews
+    from scripts.store_commands import open_store
+    from tiles.errors import DatasetError
+
+    lessons = lessons_of(open_store(data_folder(data_dir)))
+    told = ", ".join(f"{number} {reason}" for reason, number in lessons.left_out.items())
+    if lessons.reviews.empty:
+        raise DatasetError(f"No alert of the store was reviewed so that it teaches anything ({told or 'none there'}).")
+    table = rows_of_reviews(lessons.reviews, lessons.features)
+    content = write_table(table, out, {"made_by": "sylvigie train data export"})
+    write_disagreement(lessons, out.with_suffix(".disagreement.parquet"))
+    if abuse is not None:
+        print(f"{abuse}: {write_abuse(lessons, abuse)} alerts.")
+    _print_table(table, content, out)
+    print(f"Left out: {told or 'nothing'}")

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
@@ -16,10 +18,13 @@ import shapely
 import sqlalchemy as sa
 
 from api.store.database import Database
-from api.store.tables import alert_features, alerts, observation_reports, reviews, scans
+from api.store.tables import alert_documents, alert_features, alerts, observation_reports, reviews, scans
 from detector.alerts import ReviewState
 from detector.features import FEATURES
+from models.abuse import ABUSE_NAMES, REVIEW_COLUMN
 from models.causes import Cause
+from tiles.errors import OutputError
+from tiles.placing import written_beside
 
 SEEN_ON_THE_GROUND: Final = 1.0
 SEEN_ON_IMAGES: Final = 0.7
@@ -42,7 +47,8 @@ class Lessons:
     features
         Of these alerts, by identity; NaN is unknown.
     abuse
-        `is_abusive`, by identity: true where the alert was published, false where it was rejected.
+        What `models.abuse.read_reviews` takes: `ABUSE_FEATURES` as they are published, and whether the alert was
+        published (true) or rejected (false); what is confirmed and not published yet says neither.
     disagreement
         Verdicts of alerts whose reviewers do not agree: `alert_id`, `reviewer`, `cause`, `decided_on`.
     left_out
@@ -92,15 +98,48 @@ def lessons_of(database: Database) -> Lessons:
         weight = SEEN_ON_THE_GROUND if seq in visited else SEEN_ON_IMAGES
         kept.append(_line(alert.id, said[-1], names) | {"weight": weight} | _place(alert))
         if alert.review in (ReviewState.PUBLISHED.value, ReviewState.REJECTED.value):
-            abuse.append({"alert_id": alert.id, "is_abusive": alert.review == ReviewState.PUBLISHED.value})
+            abuse.append(_abuse_row(alert))
     columns = [feature.name for feature in FEATURES]
     return Lessons(
         pd.DataFrame(kept),
         pd.DataFrame.from_dict(features, orient="index").reindex(columns=columns).astype("float64"),
-        pd.DataFrame(abuse, columns=["alert_id", "is_abusive"]).set_index("alert_id"),
+        pd.DataFrame(abuse, columns=[*ABUSE_NAMES, REVIEW_COLUMN]),
         pd.DataFrame(disagreement, columns=["alert_id", "reviewer", "cause", "decided_on"]),
         {reason: number for reason, number in sorted(left_out.items()) if number},
     )
+
+
+def write_disagreement(lessons: Lessons, path: Path) -> None:
+    """Write the verdicts that do not agree, as Parquet.
+
+    Raises
+    ------
+    tiles.errors.OutputError
+        When the folder does not take it.
+    """
+    with _told(path), written_beside(path) as partial:
+        lessons.disagreement.to_parquet(partial, index=False)
+
+
+def write_abuse(lessons: Lessons, path: Path) -> int:
+    """Write what teaches the order of work, as CSV; gives how many alerts.
+
+    Raises
+    ------
+    tiles.errors.OutputError
+        When the folder does not take it.
+    """
+    with _told(path), written_beside(path) as partial:
+        lessons.abuse.to_csv(partial, index=False)
+    return len(lessons.abuse)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"Cannot write {path}: {error.strerror or error}.") from error
 
 
 @dataclass(frozen=True)
@@ -158,6 +197,15 @@ def _place(alert: Any) -> dict[str, Any]:
     }
 
 
+def _abuse_row(alert: Any) -> dict[str, Any]:
+    """As `models.abuse.abuse_table` makes them of an alert that a scan holds."""
+    published = json.loads(alert.feature)["properties"]
+    zonings = (published.get("zoning_ha") or {}).items()
+    others = [hectares for kind, hectares in zonings if hectares is not None and not kind.startswith("natura2000")]
+    row = {name: published.get(name) for name in ABUSE_NAMES if name != "protected_ha"}
+    return row | {"protected_ha": max(others, default=None), REVIEW_COLUMN: alert.review == ReviewState.PUBLISHED.value}
+
+
 def _features_at(rows: Sequence[Any], scanned: Mapping[int, Any], moment: Any) -> dict[str, Any] | None:
     """What was measured last before a moment; the first there is, where nothing was before."""
     before = [row for row in rows if scanned[row.scan_seq] <= moment]
@@ -171,8 +219,15 @@ def _features_at(rows: Sequence[Any], scanned: Mapping[int, Any], moment: Any) -
 def _alerts_query() -> sa.Select[Any]:
     column = alerts.c
     return sa.select(
-        column.seq, column.id, column.tile, column.review, column.geometry, column.last_intact, column.first_low
-    )
+        column.seq,
+        column.id,
+        column.tile,
+        column.review,
+        column.geometry,
+        column.last_intact,
+        column.first_low,
+        alert_documents.c.feature,
+    ).join(alert_documents)
 
 
 def _scan_moments() -> sa.Select[Any]:

@@ -51,7 +51,7 @@ def service(database: Database, people: dict[str, Caller], **settings: Any) -> I
     url = SecretStr(database.url.render_as_string(hide_password=False))
     with (
         mock.patch.object(access, "caller_of", who),
-        mock.patch.object(access, "_says_who", lambda _: True),
+        mock.patch.object(access, "_says_who", return_value=True),
         TestClient(create_app(Settings(database_url=url, **settings)), raise_server_exceptions=False) as client,
     ):
         yield client
