@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
 
 from detector.alerts import Alert, AlertState, AlertStatus, ClosedReason, ReviewState
+from detector.features import FEATURES
 from detector.known import FoundPatch
 from detector.outlines import Geometries
 from tiles.errors import StateError
@@ -186,6 +188,25 @@ def write_found(found: Sequence[FoundPatch], path: Path, more: Mapping[str, Any]
     exact[:] = [patch.exact for patch in found]
     columns = {**alert_columns([patch.alert for patch in found]), **(more or {})}
     write_geoparquet(columns, {"geometry": exact, "outline": outlines}, path)
+
+
+def read_found_features(path: Path) -> pd.DataFrame:
+    """Read the features that `write_found` was given beside the patches.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns of `detector.features.FEATURES` that the file has, float64; indexed by the patches' own identities.
+
+    Raises
+    ------
+    tiles.errors.StateError
+        When the file is absent or damaged.
+    """
+    table, _ = read_geoparquet(path)
+    names = [feature.name for feature in FEATURES if feature.name in table.column_names]
+    columns = {name: table[name].to_numpy(zero_copy_only=False).astype(np.float64) for name in names}
+    return pd.DataFrame(columns, index=pd.Index(table["id"].to_pylist(), dtype="object"))
 
 
 def read_found(path: Path) -> list[FoundPatch]:

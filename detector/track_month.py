@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import rasterio
 from shapely.geometry.base import BaseGeometry
 
-from detector.alert_tables import read_found
-from detector.alerts import Alert, ClosedReason, write_geojson
+from detector.alert_tables import read_found, read_found_features
+from detector.alerts import Alert, ClosedReason, write_features, write_geojson
 from detector.appraisal import Appraised, Appraiser, ground_of
 from detector.known import Event, Register, Tracked
 from detector.params import TrackParams
@@ -34,6 +35,9 @@ OpenReader = Callable[[], tuple[Reader, dict[str, Any]]]
 
 ALERTS_FOLDER = "alerts"
 """Of the data directory: the register, month after month."""
+
+FEATURES_FILE = "features.parquet"
+"""Beside the alerts of a month: what was measured of those that it found."""
 
 MONTHS_FOLDER = "months"
 """Where the alerts of each month are published, beside the record of its run."""
@@ -197,20 +201,35 @@ class _Tracking:
         tracked = track(month, store.read(before), found, StateMaps(maps), rules, judge)
         self.unheard |= judge.unheard
         # Published first: a run that is killed in between finds the month still to be tracked, and does both again.
-        self._publish(tracked.register, self.data_dir / MONTHS_FOLDER / str(month))
+        features = [read_found_features(kept.folder / PATCHES_FILE) for kept in tiles.values()]
+        self._publish(tracked.register, features, self.data_dir / MONTHS_FOLDER / str(month))
         store.write(tracked.register, before, _identities(tiles))
         return _counts(tracked)
 
-    def _publish(self, register: Register, folder: Path) -> None:
-        """Put the alerts where people look for them."""
+    def _publish(self, register: Register, features: Sequence[pd.DataFrame], folder: Path) -> None:
+        """Put the alerts, and what was measured of them, where people look for them."""
         alerts = register.published
         if self.appraiser is not None:
             appraised = _appraised(register, self.params, self.appraiser)
             alerts, self.warnings = list(appraised.alerts), appraised.warnings
+        _write_features(register, features, alerts, folder / FEATURES_FILE)
         write_geojson(register.closed, folder / CLOSED_FILE)
         write_geojson(alerts, folder / GEOJSON_FILE)
         if self.published is not None:
             self.published(folder / GEOJSON_FILE)
+
+
+def _write_features(register: Register, features: Sequence[pd.DataFrame], alerts: Sequence[Alert], path: Path) -> None:
+    """Write the features of the alerts that the month has found: of several patches those of the largest."""
+    measured = pd.concat(features) if features else pd.DataFrame()
+    largest: dict[str, Alert] = {}
+    for patch in register.patches:
+        before = largest.get(patch.alert_id)
+        if patch.alert.id in measured.index and (before is None or patch.alert.area_ha > before.area_ha):
+            largest[patch.alert_id] = patch.alert
+    told = [alert for alert in alerts if alert.id in largest]
+    rows = measured.loc[[largest[alert.id].id for alert in told]] if told else measured.iloc[:0]
+    write_features(rows, told, path)
 
 
 def _appraised(register: Register, params: ScanParams, appraiser: Appraiser) -> Appraised:

@@ -154,7 +154,7 @@ def _read(folder: Path, kind: ScanKind, text: str, record: dict[str, Any], month
         month=month,
         ground=",".join(sorted(tiles)) if kind is ScanKind.SCAN else "register",
         alerts=dict(sorted(found.items())),
-        features=_features(folder / FEATURES_FILE) if kind is ScanKind.SCAN else {},
+        features=_features(folder / FEATURES_FILE),
         record=text,
         identity=digest.hexdigest(),
         software=record.get("sylvigie"),

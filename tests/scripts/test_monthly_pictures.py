@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 from numpy.typing import NDArray
@@ -18,6 +19,10 @@ from starlette.testclient import TestClient
 
 from api.main import create_app
 from api.settings import Settings
+from api.store.database import Database, database_url
+from api.store.reviews import Author, Decision, review
+from api.store.teaching import lessons_of
+from detector.alerts import ReviewState
 from detector.chips import CHIPS_FOLDER
 from detector.month_pictures import PICTURED_FILE
 from scripts import cli
@@ -149,3 +154,20 @@ def test_pictures_can_be_left_out(monkeypatch: pytest.MonkeyPatch, archive: Path
     assert _monthly(monkeypatch, archive, tmp_path) == ExitCode.DONE
     assert _record(tmp_path)["pictures"] is None
     assert not (tmp_path / CHIPS_FOLDER).exists()
+
+
+def test_what_was_measured_of_an_alert_goes_into_the_store_for_the_model(
+    monkeypatch: pytest.MonkeyPatch, archive: Path, tmp_path: Path
+) -> None:
+    assert _monthly(monkeypatch, archive, tmp_path) == ExitCode.DONE
+    published = json.loads((tmp_path / "months" / "2019-07" / "alerts.geojson").read_text())["features"]
+    measured = pd.read_parquet(tmp_path / "months" / "2019-07" / "features.parquet")
+    assert list(measured["alert_id"]) == [alert["id"] for alert in published]
+    assert measured["ndvi_drop_mean"].between(0.2, 1).all()
+    database = Database(database_url(None, tmp_path))
+    (alert,) = published
+    review(database, alert["id"], Decision(ReviewState.CONFIRMED), Author("command"))
+    lessons = lessons_of(database)
+    assert list(lessons.reviews["alert_id"]) == [alert["id"]]
+    assert lessons.features.loc[alert["id"], "ndvi_drop_mean"] == pytest.approx(measured["ndvi_drop_mean"][0])
+    database.close()
