@@ -8,6 +8,7 @@ import io
 import json
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,11 @@ from urllib.parse import parse_qs
 
 from joserfc import jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
-from oidc_provider_mock import User, run_server_in_thread
+
+with warnings.catch_warnings(record=True):
+    # It says that a part of authlib, which it uses and we do not, will go; a filter would not keep it from that.
+    from oidc_provider_mock import User as User
+    from oidc_provider_mock import run_server_in_thread
 
 
 @dataclass

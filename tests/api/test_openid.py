@@ -15,13 +15,12 @@ import pytest
 import sqlalchemy as sa
 from joserfc import jwt
 from joserfc.jwk import OctKey
-from oidc_provider_mock import User
 from starlette.testclient import TestClient
 
 from api.identity.provider import Provider, ProviderParams
 from api.store.database import Database
 from api.store.tables import users
-from tests.api.provider import KeyedProvider, ec_key, keyed_provider, live_provider, okp_key, rsa_key
+from tests.api.provider import KeyedProvider, User, ec_key, keyed_provider, live_provider, okp_key, rsa_key
 from tests.api.test_accounts import ON_SQLITE, client_of
 from tiles.errors import AccessRefusedError, ProviderError
 
