@@ -1,7 +1,9 @@
-"""What was acknowledged survives SIGKILL of the service and of PostgreSQL: reports and reviews of one who retries."""
+"""What was acknowledged survives SIGKILL of the service and of PostgreSQL: a client sends reports, photos, reviews."""
 
 from __future__ import annotations
 
+import base64
+import io
 import itertools
 import random
 import socket
@@ -15,18 +17,31 @@ from pathlib import Path
 from uuid import uuid4
 
 import httpx
+import numpy as np
 import sqlalchemy as sa
+from PIL import Image
 
 from api.access import create_token
 from api.identity.roles import Right
+from api.photos.keeping import DiskPhotos
 from api.store.database import Database, database_url
 from api.store.ingesting import ingest
-from api.store.tables import observation_reports, reviews
+from api.store.tables import observation_reports, photos, reviews
 from tests.api.alerts import found_alert, scan_files
 from tests.api.conftest import PostgresServer
 
 KILLS = 2
 """By hand this was run with 30."""
+
+
+def _photo() -> bytes:
+    pixels = np.random.default_rng(1).integers(0, 255, (60, 80, 3)).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+PHOTO = _photo()
 FOUND = [found_alert(i, latitude=44 + i / 100) for i in range(10)]
 
 
@@ -39,6 +54,7 @@ class _Client:
     stop: threading.Event = field(default_factory=threading.Event)
     reports: list[str] = field(default_factory=list)
     reviews: list[str] = field(default_factory=list)
+    photos: list[str] = field(default_factory=list)
     tries: int = 0
 
     def work(self) -> None:
@@ -50,8 +66,33 @@ class _Client:
                 body = {"alert_id": alert, "observed_on": "2026-11-20", "answers": {"comment": f"visite {number}"}}
                 if self._sent(client, "PUT", f"/reports/{name}", body, None):
                     self.reports.append(name)
+                    if self._photo(client, name):
+                        self.photos.append(name)
                 if self._sent(client, "POST", f"/alerts/{alert}/reviews", {"state": "uncertain"}, name):
                     self.reviews.append(name)
+
+    def _photo(self, client: httpx.Client, name: str) -> bool:
+        """A photo of the report, of the same name, in two parts; begun anew, it goes on where it was."""
+        told = {"id": name, "report": name, "kind": "cut"}
+        metadata = ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in told.items())
+        tus = {"Authorization": f"Bearer {self.token}", "Tus-Resumable": "1.0.0"}
+        begun = {"Upload-Length": str(len(PHOTO)), "Upload-Metadata": metadata}
+        part_type, half = {"Content-Type": "application/offset+octet-stream"}, len(PHOTO) // 2
+        while not self.stop.is_set():
+            try:
+                answer = client.post("/photos", headers=tus | begun)
+                offset = int(answer.headers.get("Upload-Offset", -1))
+                while 0 <= offset < len(PHOTO):
+                    part = PHOTO[offset : max(half, offset) if offset < half else None]
+                    headers = tus | part_type | {"Upload-Offset": str(offset)}
+                    answer = client.patch(f"/photos/uploads/{name}", content=part, headers=headers)
+                    offset = int(answer.headers.get("Upload-Offset", -1))
+            except httpx.TransportError:
+                offset = -1
+            if offset == len(PHOTO) and answer.status_code < 300:
+                return True
+            time.sleep(0.02)
+        return False
 
     def _sent(self, client: httpx.Client, method: str, path: str, body: object, key: str | None) -> bool:
         headers = {"Authorization": f"Bearer {self.token}"} | ({"Idempotency-Key": key} if key else {})
@@ -68,8 +109,8 @@ class _Client:
         return False
 
 
-def _service(url: str, port: int) -> subprocess.Popen[bytes]:
-    given = [f"SYLVIGIE_DATABASE_URL={url}", "SYLVIGIE_REQUESTS_PER_MINUTE=0"]
+def _service(url: str, port: int, data_dir: Path) -> subprocess.Popen[bytes]:
+    given = [f"SYLVIGIE_DATABASE_URL={url}", "SYLVIGIE_REQUESTS_PER_MINUTE=0", f"SYLVIGIE_DATA_DIR={data_dir}"]
     run = [sys.executable, "-c", "from scripts.cli import main; main()", "serve", "--port", str(port)]
     process = subprocess.Popen(["env", *given, *run], stderr=subprocess.DEVNULL)
     for _ in range(600):
@@ -91,14 +132,20 @@ def _client_of(store: Database) -> tuple[_Client, int]:
     return _Client(f"http://127.0.0.1:{port}/api/v1", token), port
 
 
-def _check(client: _Client, store: Database) -> None:
+def _check(client: _Client, store: Database, data_dir: Path) -> None:
     # Connections of before a kill of PostgreSQL are found out by the first who uses one.
     store.engine.dispose()
     with store.reading() as connection:
         reports = Counter(connection.execute(sa.select(observation_reports.c.id)).scalars())
         keys = Counter(connection.execute(sa.select(reviews.c.request_key)).scalars())
+        kept = connection.execute(sa.select(photos.c.id, photos.c.place, photos.c.thumbnail)).all()
     assert set(client.reports) <= set(reports)
     assert set(client.reviews) <= set(keys)
+    assert set(client.photos) <= {photo.id for photo in kept}
+    assert len({photo.id for photo in kept}) == len(kept)
+    files = DiskPhotos(data_dir / "photos")
+    assert all(files.get(photo.place) and files.get(photo.thumbnail) for photo in kept)
+    assert len(client.photos) >= KILLS
     assert max([*reports.values(), *keys.values()]) == 1
     # What was kept and not acknowledged is that which was under way when the client was stopped.
     assert len(reports) <= len(client.reports) + 1
@@ -106,31 +153,31 @@ def _check(client: _Client, store: Database) -> None:
     assert len(client.reports) >= KILLS
 
 
-def test_a_killed_service_loses_and_doubles_nothing(store: Database) -> None:
+def test_a_killed_service_loses_and_doubles_nothing(store: Database, tmp_path: Path) -> None:
     client, port = _client_of(store)
     url, moments = store.url.render_as_string(hide_password=False).replace("+psycopg", ""), random.Random(3)
-    process, thread = _service(url, port), threading.Thread(target=client.work)
+    process, thread = _service(url, port, tmp_path), threading.Thread(target=client.work)
     thread.start()
     try:
         for _ in range(KILLS):
             time.sleep(moments.uniform(0.05, 0.6))
             process.kill()
             process.wait(60)
-            process = _service(url, port)
+            process = _service(url, port, tmp_path)
         time.sleep(0.3)
     finally:
         client.stop.set()
         thread.join(60)
         process.kill()
         process.wait(60)
-    _check(client, store)
+    _check(client, store, tmp_path)
 
 
 def test_a_killed_postgresql_loses_and_doubles_nothing(postgres: PostgresServer, tmp_path: Path) -> None:
     store = Database(database_url(postgres.made(), tmp_path))
     client, port = _client_of(store)
     url, moments = store.url.render_as_string(hide_password=False).replace("+psycopg", ""), random.Random(4)
-    process, thread = _service(url, port), threading.Thread(target=client.work)
+    process, thread = _service(url, port, tmp_path), threading.Thread(target=client.work)
     thread.start()
     try:
         for _ in range(KILLS):
@@ -144,5 +191,5 @@ def test_a_killed_postgresql_loses_and_doubles_nothing(postgres: PostgresServer,
         thread.join(60)
         process.kill()
         process.wait(60)
-    _check(client, store)
+    _check(client, store, tmp_path)
     store.close()
