@@ -28,8 +28,8 @@ from tiles.placing import written_beside
 
 SEEN_ON_THE_GROUND: Final = 1.0
 SEEN_ON_IMAGES: Final = 0.7
-"""Weight of a verdict without a report of a visit: of cuts that were looked at on images, some were thinnings (the same
-that `models.schema.REVIEW_COLUMNS` calls how sure)."""
+"""Weights, as `models.schema.REVIEW_COLUMNS` has them, of a verdict on an alert that somebody has visited, and of one
+without a report of a visit. The second is chosen, not measured."""
 _VERDICTS: Final = {
     ReviewState.CONFIRMED.value: Cause.CLEAR_CUT.value,
     ReviewState.PUBLISHED.value: Cause.CLEAR_CUT.value,
@@ -65,8 +65,8 @@ class Lessons:
 def lessons_of(database: Database) -> Lessons:
     """What the reviews of a store teach.
 
-    Of each reviewer the last verdict counts that was not taken back. Features are those that were measured when the
-    first of them was given: what a later scan saw may be of another cut.
+    Of each reviewer the last verdict counts that was not taken back. Features are those that were measured last before
+    the first of them was given; without such, an alert is left out: what a later scan saw may be of another cut.
     """
     with database.snapshot() as connection:
         decided = connection.execute(sa.select(reviews).order_by(reviews.c.seq)).all()
@@ -156,13 +156,15 @@ def _verdicts(decided: Sequence[Any]) -> dict[int, list[_Verdict]]:
     for row in decided:
         if row.undoes is not None or row.seq in undone:
             continue
-        cause = row.reason if row.state == ReviewState.REJECTED.value else _VERDICTS.get(row.state)
-        if cause is None and row.state != ReviewState.UNCERTAIN.value:
+        if row.state == ReviewState.ASSIGNED.value:
             continue
-        reviewer = (row.user_seq, row.token_seq)
-        # Taken out first: a verdict stands where it was given last.
+        # A person is one, whether they write on the page or with a key of theirs.
+        reviewer = (row.user_seq, None if row.user_seq is not None else row.token_seq)
+        # Taken out first: a verdict stands where it was given last, and one that sets back to the beginning is none.
         last.pop((row.alert_seq, reviewer), None)
-        last[row.alert_seq, reviewer] = _Verdict(reviewer, cause, row.made_at)
+        if row.state != ReviewState.TO_REVIEW.value:
+            cause = row.reason if row.state == ReviewState.REJECTED.value else _VERDICTS.get(row.state)
+            last[row.alert_seq, reviewer] = _Verdict(reviewer, cause, row.made_at)
     found: dict[int, list[_Verdict]] = {}
     for (alert_seq, _), verdict in last.items():
         found.setdefault(alert_seq, []).append(verdict)
@@ -207,12 +209,11 @@ def _abuse_row(alert: Any) -> dict[str, Any]:
 
 
 def _features_at(rows: Sequence[Any], scanned: Mapping[int, Any], moment: Any) -> dict[str, Any] | None:
-    """What was measured last before a moment; the first there is, where nothing was before."""
+    """What was measured last before a moment; None where nothing was."""
     before = [row for row in rows if scanned[row.scan_seq] <= moment]
-    chosen = before[-1] if before else next(iter(rows), None)
-    if chosen is None:
+    if not before:
         return None
-    told: dict[str, Any] = json.loads(chosen.features)
+    told: dict[str, Any] = json.loads(before[-1].features)
     return told
 
 

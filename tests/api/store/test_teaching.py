@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from api.identity.roles import Role
+from api.access import create_token, find_caller
+from api.identity.roles import Right, Role
 from api.store.database import Database
 from api.store.ingesting import ingest
 from api.store.reports import SentReport, keep_report
@@ -73,6 +74,20 @@ def test_verdicts_that_agree_are_lessons_and_the_others_are_counted(store: Datab
     assert list(lessons.disagreement["cause"]) == ["clear_cut", "thinning"]
     assert list(lessons.disagreement["reviewer"]) == ["r1", "r2"]
     assert lessons.left_out == {"no features kept": 1, "not reviewed": 2, "reviewers do not agree": 1, "uncertain": 1}
+
+
+def test_a_person_is_one_with_a_key_too_and_may_begin_again(store: Database) -> None:
+    _fill(store)
+    zoe = person(store, "zoé", Role.ANALYST).author
+    token = create_token(store, "key", frozenset({Right.REVIEW}), None)
+    by_key = Author(zoe.actor, zoe.user_seq, find_caller(store, token).token_seq)
+    _decide(store, UNSEEN, zoe, ReviewState.CONFIRMED)
+    _decide(store, UNSEEN, by_key, ReviewState.REJECTED, Cause.SNOW)
+    lessons = lessons_of(store)
+    assert lessons.reviews.set_index("alert_id")["cause"][UNSEEN] == "snow"
+    assert UNSEEN not in set(lessons.disagreement["alert_id"])
+    _decide(store, UNSEEN, zoe, ReviewState.TO_REVIEW)
+    assert UNSEEN not in set(lessons_of(store).reviews["alert_id"])
 
 
 def test_features_are_those_of_when_it_was_decided(store: Database) -> None:
