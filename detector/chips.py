@@ -74,11 +74,14 @@ class ChipsMade:
         Of all alerts, by alert and date.
     unread
         Scenes that could not be read for it, with the reasons.
+    lacking
+        Those of them that each alert had to do without, by alert: what could not be read of a scene may lie elsewhere.
     """
 
     written: int = 0
     series: tuple[SeriesRow, ...] = ()
     unread: Mapping[str, str] = field(default_factory=dict)
+    lacking: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 def make_chips(
@@ -119,7 +122,8 @@ def make_chips(
     with ThreadPoolExecutor(max(1, threads), thread_name_prefix="chips") as pool:
         made = list(pool.map(work.cell, [cells[key] for key in sorted(cells)]))
     rows = sorted((row for each in made for row in each[1]), key=lambda row: (row.alert_id, row.day, row.scene))
-    return ChipsMade(sum(each[0] for each in made), tuple(rows), dict(sorted(work.unread.items())))
+    lacking = {alert.id: frozenset(work.lacking[alert.id]) for alert in alerts if alert.id in work.lacking}
+    return ChipsMade(sum(each[0] for each in made), tuple(rows), dict(sorted(work.unread.items())), lacking)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +149,7 @@ class _Work:
     def __init__(self, scenes: Sequence[Scene], reader: Reader, grid: Grid, folder: Path, params: ChipParams) -> None:
         self._scenes, self._reader, self._grid, self._folder, self._params = scenes, reader, grid, folder, params
         self.unread: dict[str, str] = {}
+        self.lacking: dict[str, set[str]] = {}
 
     def subjects(self, alerts: Sequence[Alert]) -> Iterator[_Subject]:
         """Alerts with their windows: a square around each, larger ones whole with a margin, within the tile."""
@@ -190,15 +195,22 @@ class _Work:
         rows: list[SeriesRow] = []
         for scene in self._scenes:
             pieces = _Pieces(self._reader, scene)
-            try:
-                for subject in subjects:
-                    if self._within_reach(scene, subject.alert):
-                        ndvi, clear = self._seen(pieces, subject.window)
-                        looks[subject.alert.id].append(_Look(scene, float(clear.mean())))
-                        rows += _row(subject, scene, ndvi, clear)
-            except SceneReadError as error:
-                self.unread[error.scene_id] = error.reason
+            shown = [subject for subject in subjects if self._within_reach(scene, subject.alert)]
+            for done, subject in enumerate(shown):
+                try:
+                    ndvi, clear = self._seen(pieces, subject.window)
+                except SceneReadError as error:
+                    self._failed(scene, error, shown[done:])
+                    break
+                looks[subject.alert.id].append(_Look(scene, float(clear.mean())))
+                rows += _row(subject, scene, ndvi, clear)
         return self._chips(subjects, looks), rows
+
+    def _failed(self, scene: Scene, error: SceneReadError, subjects: Sequence[_Subject]) -> None:
+        """Note what could not be read, and for which alerts."""
+        self.unread[error.scene_id] = error.reason
+        for subject in subjects:
+            self.lacking.setdefault(subject.alert.id, set()).add(scene.id)
 
     def _within_reach(self, scene: Scene, alert: Alert) -> bool:
         start = (alert.last_intact or alert.first_low) - dt.timedelta(days=self._params.days_before)
@@ -250,7 +262,7 @@ class _Work:
                         self._write(pieces, subject, moment, choice[turn])
                         written += 1
                     except SceneReadError as error:
-                        self.unread[error.scene_id] = error.reason
+                        self._failed(pieces.scene, error, [chip[0] for chip in chips[done:]])
                         # What is damaged or away for one is so for those beside it.
                         waiting += chips[done:]
                         break
