@@ -1,8 +1,9 @@
 """Pictures of the alerts of the monthly run: what the images show before and after, and the NDVI of each date.
 
-An alert is pictured when it is new, and again when it has changed: another outline, other dates, confirmed. What is
-kept of it lies under ``chips/<alert>/`` of the data directory: ``before.tif``, ``after.tif``, ``series.parquet``, and
-``pictured.json``, which says of what. The images are those that the tiles' months remember; nothing is searched for.
+An alert is pictured when it is new, and again when it has changed: another outline, other dates, confirmed. Where a
+scene could not be read, the next run asks for that scene alone, and pictures the alert again once it can be read. What
+is kept lies under ``chips/`` of the data directory; see `detector.alert_pictures`. Alerts that were closed keep theirs.
+The images are those that the tiles' months remember; nothing is searched for.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -18,8 +20,9 @@ from typing import Any, Final
 import rasterio
 import shapely
 
+from detector.alert_pictures import Pictured, place_pictures, read_pictured
 from detector.alerts import Alert
-from detector.chips import CHIPS_FOLDER, SERIES_FILE, ChipsMade, Moment, SeriesRow, make_chips, write_series
+from detector.chips import CHIPS_FOLDER, SeriesRow, make_chips
 from detector.month_record import grid_of, remembered_scene
 from detector.params import ChipParams
 from detector.register import RegisterStore
@@ -28,11 +31,10 @@ from detector.track_month import ALERTS_FOLDER, OpenReader
 from tiles.errors import OutputError, StateError
 from tiles.grid import Grid
 from tiles.month import Month
-from tiles.placing import PARTIAL, put_folder, take_away
+from tiles.placing import PARTIAL
 from tiles.reader import Reader
 from tiles.scene import NEEDED_BANDS, Scene
 
-PICTURED_FILE: Final = "pictured.json"
 _AT_ONCE: Final = 200
 """Alerts that are pictured before they are put in place: as many are lost when a run is stopped."""
 
@@ -46,9 +48,16 @@ class PicturesMade:
     made, unchanged
         Alerts.
     without
-        Alerts that no clear date shows before or after; the series tells why.
+        Alerts that were pictured and that no clear date shows before or after; the series tells why.
     unread
-        Scenes that could not be read for it, with the reasons: their alerts are pictured again by the next run.
+        Scenes that could not be read for it, with the reasons: the next run asks for them again.
+    lacking
+        Alerts, pictured in this run or before, that had to do without one of them.
+    scenes_untold
+        Scenes of the tiles' months of which no record tells where their red, near infrared and classification lie, as
+        those of older versions do not: nothing is pictured of them.
+    tiles_left_out
+        Tiles whose months cannot be read, with the reasons: the pictures of their alerts are as they were.
     bytes_read
         Of rasters, as stored.
     """
@@ -57,6 +66,9 @@ class PicturesMade:
     unchanged: int = 0
     without: int = 0
     unread: Mapping[str, str] = field(default_factory=dict)
+    lacking: int = 0
+    scenes_untold: int = 0
+    tiles_left_out: Mapping[str, str] = field(default_factory=dict)
     bytes_read: int = 0
 
 
@@ -68,12 +80,12 @@ def picture_month(
     threads: int = 1,
     check: Callable[[], None] = lambda: None,
 ) -> PicturesMade:
-    """Picture the alerts that stand after a month, where they are new or have changed.
+    """Picture the alerts that stand, where they are new or have changed.
 
     Parameters
     ----------
     month
-        That has been tracked.
+        That has been tracked. Where later ones have been, the alerts are as the last of them tells.
     data_dir
         The data directory.
     open_reader
@@ -88,37 +100,42 @@ def picture_month(
     Raises
     ------
     tiles.errors.StateError
-        When a record of the register or of a tile is damaged.
+        When a record of the register is damaged.
     tiles.errors.OutputError
         When the disk takes no more; what is in place stays.
     """
-    store = RegisterStore(data_dir / ALERTS_FOLDER)
-    alerts = store.read(store.months().get(month)).published
+    register = RegisterStore(data_dir / ALERTS_FOLDER)
+    newest = max([month, *register.months()])
+    alerts = register.read(register.months().get(newest)).published
     wanted = {alert.id: _subject_of(alert, params) for alert in alerts}
-    due = [alert for alert in alerts if not _is_pictured(data_dir, alert.id, wanted[alert.id])]
+    kept = {alert.id: read_pictured(data_dir / CHIPS_FOLDER / alert.id) for alert in alerts}
+    due = [alert for alert in alerts if (was := kept[alert.id]) is None or was.of != wanted[alert.id] or was.lacking]
     if not due:
         return PicturesMade(unchanged=len(alerts))
     reader, options = open_reader()
-    made: list[ChipsMade] = []
-    without = 0
+    work = _Work(data_dir, newest, reader, params, threads, check, wanted, kept)
     with rasterio.Env(**options):
-        for tile, theirs in _by_tile(due):
-            known = _Known.of(data_dir, tile, month)
-            for some in _batches(known, theirs):
-                check()
-                chips, empty = _picture(some, known, reader, data_dir, wanted, params, threads)
-                made.append(chips)
-                without += empty
-    unread = {scene: reason for chips in made for scene, reason in chips.unread.items()}
-    return PicturesMade(len(due), len(alerts) - len(due), without, dict(sorted(unread.items())), reader.bytes_read)
+        for tile in sorted({alert.tile for alert in due}):
+            work.tile(tile, [alert for alert in due if alert.tile == tile])
+    return PicturesMade(
+        work.made,
+        len(alerts) - work.made,
+        work.without,
+        dict(sorted(work.unread.items())),
+        work.lacking,
+        work.scenes_untold,
+        work.tiles_left_out,
+        reader.bytes_read,
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class _Known:
-    """What the months of a tile remember: its grid, and its images."""
+    """What the months of a tile remember: its grid, its images, and how many more of which too little is told."""
 
     grid: Grid
     scenes: Sequence[Scene]
+    untold: int
 
     @classmethod
     def of(cls, data_dir: Path, tile: str, month: Month) -> _Known:
@@ -130,7 +147,7 @@ class _Known:
             )
         told = {scene["id"]: remembered_scene(tile, scene) for kept in until for scene in kept.record["scenes"]}
         scenes = [scene for scene in told.values() if scene is not None and _is_readable(scene)]
-        return cls(grid_of(until[-1].record)[0], scenes)
+        return cls(grid_of(until[-1].record)[0], scenes, len(told) - len(scenes))
 
 
 def _is_readable(scene: Scene) -> bool:
@@ -138,61 +155,102 @@ def _is_readable(scene: Scene) -> bool:
     return all(band in product.hrefs for product in scene.members for band in NEEDED_BANDS)
 
 
-def _by_tile(alerts: Sequence[Alert]) -> Iterator[tuple[str, list[Alert]]]:
-    for tile in sorted({alert.tile for alert in alerts}):
-        yield tile, [alert for alert in alerts if alert.tile == tile]
+@dataclass
+class _Work:
+    """The pictures of a month, tile by tile, and what came of them."""
+
+    data_dir: Path
+    month: Month
+    reader: Reader
+    params: ChipParams
+    threads: int
+    check: Callable[[], None]
+    wanted: Mapping[str, str]
+    kept: Mapping[str, Pictured | None]
+    made: int = 0
+    without: int = 0
+    unread: dict[str, str] = field(default_factory=dict)
+    lacking: int = 0
+    scenes_untold: int = 0
+    tiles_left_out: dict[str, str] = field(default_factory=dict)
+
+    def tile(self, tile: str, alerts: Sequence[Alert]) -> None:
+        """Picture alerts of one tile; those that only lack scenes, where one of these can be read by now."""
+        try:
+            known = _Known.of(self.data_dir, tile, self.month)
+        except StateError as error:
+            self.tiles_left_out[tile] = str(error)
+            return
+        self.scenes_untold += known.untold
+        for some in _batches(alerts):
+            self.check()
+            again = [alert for alert in some if self._only_lacks(alert)]
+            still = self._lack_still(again, known)
+            self.lacking += len(still)
+            if due := [alert for alert in some if alert.id not in still]:
+                self.check()
+                self._picture(due, known)
+
+    def _only_lacks(self, alert: Alert) -> bool:
+        was = self.kept[alert.id]
+        return was is not None and was.of == self.wanted[alert.id]
+
+    def _lack_still(self, alerts: Sequence[Alert], known: _Known) -> set[str]:
+        """Which alerts lack all that they lacked: the scenes are asked for alone, one that is broken costs a block."""
+        lacked = {alert.id: was.lacking for alert in alerts if (was := self.kept[alert.id]) is not None}
+        # What no month remembers any more cannot be asked for: the alert is pictured again from what there is.
+        scenes = {scene.id: scene for scene in known.scenes}
+        asked = {name: names for name, names in lacked.items() if names <= scenes.keys()}
+        still: set[str] = set()
+        for names in sorted(set(asked.values()), key=sorted):
+            those = [alert for alert in alerts if asked.get(alert.id) == names]
+            with self._beside() as folder:
+                chips = make_chips(
+                    those, [scenes[name] for name in names], self.reader, known.grid, folder, self.params, self.threads
+                )
+            self.unread |= chips.unread
+            still |= {alert.id for alert in those if chips.lacking.get(alert.id) == names}
+        return still
+
+    def _picture(self, alerts: Sequence[Alert], known: _Known) -> None:
+        """Picture some alerts, and put each in place."""
+        with self._beside() as folder:
+            chips = make_chips(alerts, known.scenes, self.reader, known.grid, folder, self.params, self.threads)
+            rows: dict[str, list[SeriesRow]] = {}
+            for row in chips.series:
+                rows.setdefault(row.alert_id, []).append(row)
+            for alert in alerts:
+                pictured = Pictured(self.wanted[alert.id], chips.lacking.get(alert.id, frozenset()))
+                there = place_pictures(folder / alert.id, folder.parent / alert.id, pictured, rows.get(alert.id, ()))
+                self.without += not there
+                self.lacking += bool(pictured.lacking)
+        self.made += len(alerts)
+        self.unread |= chips.unread
+
+    @contextmanager
+    def _beside(self) -> Iterator[Path]:
+        """A folder to write in, beside those of the alerts."""
+        target = self.data_dir / CHIPS_FOLDER
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(
+                prefix=f"{PARTIAL}pictures-", dir=target, ignore_cleanup_errors=True
+            ) as name:
+                yield Path(name)
+        except OSError as error:
+            raise OutputError(f"Cannot write pictures in {target}: {error.strerror or error}.") from error
 
 
-def _batches(known: _Known, alerts: Sequence[Alert]) -> Iterator[Sequence[Alert]]:
+def _batches(alerts: Sequence[Alert]) -> Iterator[Sequence[Alert]]:
     """Alerts in their order on the ground, rows of the tile's blocks first: those of a batch share blocks."""
 
     def place(alert: Alert) -> tuple[float, float, str]:
         west, _, _, north = alert.geometry.bounds
         return -round(north, 1), west, alert.id
 
-    ordered = sorted(alerts, key=place) if known.scenes else list(alerts)
+    ordered = sorted(alerts, key=place)
     for start in range(0, len(ordered), _AT_ONCE):
         yield ordered[start : start + _AT_ONCE]
-
-
-def _picture(
-    alerts: Sequence[Alert],
-    known: _Known,
-    reader: Reader,
-    data_dir: Path,
-    wanted: Mapping[str, str],
-    params: ChipParams,
-    threads: int,
-) -> tuple[ChipsMade, int]:
-    """Picture some alerts and put each in place; what was made, and how many have no picture at all."""
-    target = data_dir / CHIPS_FOLDER
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f"{PARTIAL}pictures-", dir=target, ignore_cleanup_errors=True) as name:
-            folder = Path(name)
-            chips = make_chips(alerts, known.scenes, reader, known.grid, folder, params, threads)
-            rows = _by_alert(chips.series)
-            without = 0
-            for alert in alerts:
-                partial = folder / alert.id
-                without += not any((partial / f"{moment}.tif").exists() for moment in Moment)
-                partial.mkdir(exist_ok=True)
-                write_series(rows.get(alert.id, ()), partial / SERIES_FILE)
-                # Where something could not be read, the next run looks again.
-                subject = wanted[alert.id] if not chips.unread else None
-                (partial / PICTURED_FILE).write_text(json.dumps({"schema": 1, "of": subject}), encoding="utf-8")
-                take_away(target / alert.id, folder)
-                put_folder(partial, target / alert.id)
-    except OSError as error:
-        raise OutputError(f"Cannot write pictures in {target}: {error.strerror or error}.") from error
-    return chips, without
-
-
-def _by_alert(series: Sequence[SeriesRow]) -> dict[str, list[SeriesRow]]:
-    rows: dict[str, list[SeriesRow]] = {}
-    for row in series:
-        rows.setdefault(row.alert_id, []).append(row)
-    return rows
 
 
 def _subject_of(alert: Alert, params: ChipParams) -> str:
@@ -200,11 +258,3 @@ def _subject_of(alert: Alert, params: ChipParams) -> str:
     told: list[Any] = [alert.state.value, str(alert.last_intact), str(alert.first_low), asdict(params)]
     told.append(shapely.to_wkb(alert.geometry, hex=True))
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
-
-
-def _is_pictured(data_dir: Path, alert_id: str, subject: str) -> bool:
-    try:
-        told = json.loads((data_dir / CHIPS_FOLDER / alert_id / PICTURED_FILE).read_text(encoding="utf-8"))
-        return bool(told["of"] == subject)
-    except (OSError, ValueError, KeyError, TypeError):
-        return False

@@ -24,7 +24,7 @@ from api.store.reviews import Author, Decision, review
 from api.store.teaching import lessons_of
 from detector.alerts import ReviewState
 from detector.chips import CHIPS_FOLDER
-from detector.month_pictures import PICTURED_FILE
+from detector.alert_pictures import PICTURED_FILE
 from scripts import cli
 from scripts.exit_codes import ExitCode
 from tests.fakes.archive import DAYS, FOREST, add_colours, cut_short, folder_of, item_id
