@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,7 +82,11 @@ def service_of(request: Request) -> Service:
     return service
 
 
-def answer(request: Request, make: Callable[[Service, StoreState], Response]) -> Response:
+def answer(
+    request: Request,
+    make: Callable[[Service, StoreState], Response],
+    files: Callable[[Service], Sequence[Path]] = lambda _: (),
+) -> Response:
     """What `make` answers, once for each state of the store (RFC 9110, ETag and If-None-Match).
 
     Parameters
@@ -90,10 +95,12 @@ def answer(request: Request, make: Callable[[Service, StoreState], Response]) ->
         Who has seen this state of the address already is told so, and nothing is made.
     make
         Makes the answer.
+    files
+        Gives the files that the answer is made of beside the store: they change without it.
     """
     service = service_of(request)
     state = current_state(request)
-    tag = _entity_tag(request, state)
+    tag = _entity_tag(request, state, files(service))
     validators = {"ETag": tag, "Cache-Control": "no-cache" if scope_of(request) == PUBLISHED else "private, no-cache"}
     seen = {each.strip() for each in request.headers.get("if-none-match", "").split(",")}
     if tag in seen or "*" in seen:
@@ -108,10 +115,14 @@ def model_answer(model: BaseModel) -> Response:
     return Response(model.model_dump_json(), media_type="application/json")
 
 
-def _entity_tag(request: Request, state: StoreState) -> str:
-    """Name of what an address gives in a state of the store."""
+def _entity_tag(request: Request, state: StoreState, files: Sequence[Path]) -> str:
+    """Name of what an address gives in a state of the store and of files."""
     where = f"{request.url.path}?{request.url.query}"
     seen = f"{state.revision} {state.changed_at.isoformat()} {where} {scope_of(request).name}"
+    for path in files:
+        with suppress(OSError):  # who makes the answer says what is wrong with it
+            about = path.stat()
+            seen += f" {path} {about.st_ino} {about.st_mtime_ns} {about.st_size}"
     return f'W/"{hashlib.blake2b(seen.encode(), digest_size=12).hexdigest()}"'
 
 

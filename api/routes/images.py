@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from pathlib import Path as FilePath
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -17,8 +18,8 @@ from api.routes.alerts import AlertId
 from api.routes.features import ROOT
 from api.routes.maps import Place, Zoom
 from api.schemas import LegendEntry, Series
-from api.service import Service, answer, model_answer, scope_of
-from api.store.images import change_maps, chip_path, series_of
+from api.service import Service, answer, model_answer, scope_of, service_of
+from api.store.images import change_maps, chip_path, series_of, series_path
 from api.store.reading import StoreState, alert
 from api.vector_tiles import TileAddress
 from detector.chips import Moment
@@ -44,7 +45,11 @@ def series(request: Request, alert_id: AlertId) -> Response:
         dates = series_of(service.database, service.data_dir, alert_id, scope_of(request))
         return model_answer(Series.model_validate({"id": alert_id, "dates": [asdict(each) for each in dates]}))
 
-    return answer(request, make)
+    def files(service: Service) -> list[FilePath]:
+        path = series_path(service.database, service.data_dir, alert_id, scope_of(request))
+        return [] if path is None else [path]
+
+    return answer(request, make, files)
 
 
 @router.get(
@@ -64,12 +69,11 @@ def chip(
 ) -> Response:
     """The ground around an alert on the clearest date, with its outline."""
 
-    def make(service: Service) -> bytes:
-        path = chip_path(service.database, service.data_dir, alert_id, moment, scope_of(request))
+    def make(service: Service, paths: Sequence[FilePath]) -> bytes:
         shape = alert(service.database, alert_id).geometry if outline else None
-        return pictures.chip_picture(path, kind, form, size, shape)
+        return pictures.chip_picture(paths[0], kind, form, size, shape)
 
-    return _picture(request, form, make)
+    return _picture(request, form, make, _chip(request, alert_id, moment))
 
 
 @router.get(
@@ -91,11 +95,10 @@ def chip_tile(
     """The same on the web's grid, transparent around it; 404 where the tile does not meet it."""
     TileAddress(z, x, y)
 
-    def make(service: Service) -> bytes:
-        path = chip_path(service.database, service.data_dir, alert_id, moment, scope_of(request))
-        return pictures.chip_tile(path, kind, form, z, x, y)
+    def make(_: Service, paths: Sequence[FilePath]) -> bytes:
+        return pictures.chip_tile(paths[0], kind, form, z, x, y)
 
-    return _picture(request, form, make)
+    return _picture(request, form, make, _chip(request, alert_id, moment))
 
 
 @router.get(
@@ -111,12 +114,13 @@ def change_tile(
     """The newest change map of each ground; 404 where none meets the tile."""
     TileAddress(z, x, y)
 
-    def make(service: Service) -> bytes:
-        prefix = "state" if layer is ChangeLayer.STATE else "change"
-        paths = change_maps(service.database, service.data_dir, prefix)
+    def files(service: Service) -> list[FilePath]:
+        return change_maps(service.database, service.data_dir, "state" if layer is ChangeLayer.STATE else "change")
+
+    def make(_: Service, paths: Sequence[FilePath]) -> bytes:
         return pictures.change_tile(paths, layer, form, z, x, y)
 
-    return _picture(request, form, make)
+    return _picture(request, form, make, files)
 
 
 @router.get("/tiles/change/{layer}/legend", responses=responses(), summary="What the colours of a change map mean")
@@ -125,5 +129,19 @@ async def change_legend(layer: Annotated[ChangeLayer, Path()]) -> list[LegendEnt
     return [LegendEntry.model_validate(entry) for entry in pictures.legend(layer)]
 
 
-def _picture(request: Request, form: PictureForm, make: Callable[[Service], bytes]) -> Response:
-    return answer(request, lambda service, _: Response(make(service), media_type=form.media_type))
+def _chip(request: Request, alert_id: str, moment: Moment) -> Callable[[Service], list[FilePath]]:
+    """Gives the file of a chip."""
+    return lambda service: [chip_path(service.database, service.data_dir, alert_id, moment, scope_of(request))]
+
+
+def _picture(
+    request: Request,
+    form: PictureForm,
+    make: Callable[[Service, Sequence[FilePath]], bytes],
+    files: Callable[[Service], list[FilePath]],
+) -> Response:
+    """A picture of files, looked up once for it and its validator."""
+    paths = files(service_of(request))
+    return answer(
+        request, lambda service, _: Response(make(service, paths), media_type=form.media_type), lambda _: paths
+    )

@@ -43,6 +43,19 @@ def chip_path(database: Database, data_dir: Path, alert_id: str, moment: Moment,
     raise NotFoundError(f"There is no image of {alert_id[:64]} {moment} its loss.")
 
 
+def series_path(database: Database, data_dir: Path, alert_id: str, scope: Scope = EVERYTHING) -> Path | None:
+    """Where the series of an alert is; None where none was kept.
+
+    Raises
+    ------
+    tiles.errors.NotFoundError
+        When there is no such alert.
+    """
+    # A scan keeps one file; the monthly run one for each alert.
+    places = (_folder(database, data_dir, alert_id, scope), data_dir / CHIPS_FOLDER / alert_id)
+    return next((folder / SERIES_FILE for folder in places if (folder / SERIES_FILE).is_file()), None)
+
+
 def series_of(database: Database, data_dir: Path, alert_id: str, scope: Scope = EVERYTHING) -> list[SeriesDate]:
     """The NDVI of an alert, date by date; empty where no scan kept it.
 
@@ -53,9 +66,7 @@ def series_of(database: Database, data_dir: Path, alert_id: str, scope: Scope = 
     tiles.errors.PictureError
         When the file is damaged.
     """
-    # A scan keeps one file; the monthly run one for each alert.
-    places = (_folder(database, data_dir, alert_id, scope), data_dir / CHIPS_FOLDER / alert_id)
-    path = next((folder / SERIES_FILE for folder in places if (folder / SERIES_FILE).is_file()), None)
+    path = series_path(database, data_dir, alert_id, scope)
     if path is None:
         return []
     try:

@@ -22,9 +22,9 @@ from api.settings import Settings
 from api.store.database import Database, database_url
 from api.store.reviews import Author, Decision, review
 from api.store.teaching import lessons_of
+from detector.alert_pictures import PICTURED_FILE
 from detector.alerts import ReviewState
 from detector.chips import CHIPS_FOLDER
-from detector.alert_pictures import PICTURED_FILE
 from scripts import cli
 from scripts.exit_codes import ExitCode
 from tests.fakes.archive import DAYS, FOREST, add_colours, cut_short, folder_of, item_id
