@@ -75,14 +75,41 @@ def test_an_alert_of_the_monthly_run_has_pictures_that_the_service_gives(
     assert np.count_nonzero(lost) == np.count_nonzero(FOREST.mask())
     settings = Settings(data_dir=tmp_path, database_url=SecretStr(f"sqlite:///{tmp_path}/sylvigie.sqlite"))
     with TestClient(create_app(settings)) as client:
+        greenness = {}
         for moment in ("before", "after"):
             answer = client.get(f"/api/v1/alerts/{alert}/chips/{moment}.png?size=200")
             assert answer.status_code == 200
             assert max(Image.open(io.BytesIO(answer.content)).size) == 200
+            # As large as the chip, so that pixel lies on pixel.
+            shown = f"kind=ndvi&outline=false&size={max(lost.shape)}"
+            answer = client.get(f"/api/v1/alerts/{alert}/chips/{moment}.png?{shown}")
+            pixels = np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGB"), np.int64)
+            assert pixels.shape[:2] == lost.shape
+            greenness[moment] = pixels[..., 1] - pixels[..., 0]
+        # Less NDVI is less green: where it was lost, and nowhere else.
+        assert (greenness["after"][lost] < greenness["before"][lost]).all()
+        assert np.abs(greenness["after"] - greenness["before"])[~lost].max() < 30
         dates = client.get(f"/api/v1/alerts/{alert}/series").json()["dates"]
     before = [date["ndvi"] for date in dates if date["day"] < FOREST.felled_on.isoformat() and date["ndvi"] is not None]
     after = [date["ndvi"] for date in dates if date["day"] > FOREST.felled_on.isoformat() and date["ndvi"] is not None]
     assert min(before) > max(after)
+
+
+def test_a_picture_that_is_made_again_is_shown_to_who_saw_the_old_one(
+    monkeypatch: pytest.MonkeyPatch, archive: Path, tmp_path: Path
+) -> None:
+    assert _monthly(monkeypatch, archive, tmp_path) == ExitCode.DONE
+    (folder,) = (tmp_path / CHIPS_FOLDER).iterdir()
+    settings = Settings(data_dir=tmp_path, database_url=SecretStr(f"sqlite:///{tmp_path}/sylvigie.sqlite"))
+    with TestClient(create_app(settings)) as client:
+        for name, file in (("chips/after.png", "after.tif"), ("series", "series.parquet")):
+            address = f"/api/v1/alerts/{folder.name}/{name}"
+            tag = client.get(address).headers["ETag"]
+            assert client.get(address, headers={"If-None-Match": tag}).status_code == 304
+            # The store says the same of the alert as before: only the file is another.
+            shutil.copyfile(folder / file, tmp_path / "again")
+            (tmp_path / "again").replace(folder / file)
+            assert client.get(address, headers={"If-None-Match": tag}).status_code == 200
 
 
 def test_what_is_pictured_is_left_alone_until_it_changes(
