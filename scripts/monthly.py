@@ -445,6 +445,8 @@ def _print(title: str, run: _Run, not_reached: Sequence[str], record: str | None
         console.print(f"no pictures: {run.pictures_error}", markup=False, soft_wrap=True)
     for scene, reason in ({} if run.pictures is None else run.pictures.unread).items():
         console.print(f"not read for pictures: {scene}: {reason}", markup=False, soft_wrap=True)
+    for tile, reason in ({} if run.pictures is None else run.pictures.tiles_left_out).items():
+        console.print(f"pictures as they were: {tile}: {reason}", markup=False, soft_wrap=True)
     if run.store_error is not None:
         console.print(f"not in the store: {run.store_error}", markup=False, soft_wrap=True)
     for line in run.stored:
