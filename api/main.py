@@ -27,6 +27,7 @@ from api.routes import (
     images,
     maps,
     notices,
+    page,
     people,
     photos,
     reports,
@@ -39,7 +40,22 @@ from api.store.database import Database
 from api.store.upgrading import require_current
 from detector.pipeline import software_version
 
-_MODULES = (features, alerts, images, feeds, maps, people, reports, photos, notices, subscriptions, auth, users, health)
+_MODULES = (
+    features,
+    alerts,
+    images,
+    feeds,
+    maps,
+    people,
+    reports,
+    photos,
+    notices,
+    subscriptions,
+    auth,
+    users,
+    health,
+    page,
+)
 ROUTERS = tuple(module.router for module in _MODULES)
 """All addresses of the service but its own description."""
 THREADS = 4

@@ -86,6 +86,8 @@ class Settings(BaseSettings):
         ``photos`` in the data directory.
     max_photo_bytes
         Of a photo, as it comes.
+    basemap_url
+        WMTS service of the page's base maps (IGN's Géoplateforme by default); `none` does without.
     """
 
     model_config = SettingsConfigDict(
@@ -123,6 +125,7 @@ class Settings(BaseSettings):
     max_exports_at_once: int = Field(default=2, ge=1, le=20)
     photos: str | None = None
     max_photo_bytes: int = Field(default=25_000_000, ge=10_000, le=200_000_000)
+    basemap_url: str = Field(default="https://data.geopf.fr/wmts", pattern=r"^(none|https?://[^\s?#;,']+)$")
 
     @classmethod
     def settings_customise_sources(
@@ -164,6 +167,10 @@ class Settings(BaseSettings):
         return ProviderParams(
             self.oidc_issuer, self.oidc_client_id, _told(self.oidc_client_secret), self.oidc_role_claim
         )
+
+    def basemap_origin(self) -> str | None:
+        """Scheme and host of the base maps; None where the page does without."""
+        return None if self.basemap_url == "none" else "/".join(self.basemap_url.split("/")[:3])
 
     def store_url(self) -> URL:
         """Address of the store; see `api.store.database.database_url`."""

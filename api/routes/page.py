@@ -1,0 +1,97 @@
+"""The page: files that `make web` builds of `api/page` into `api/web`, answered as they are.
+
+Addresses of rooms (`api/page/src/rooms.ts`) all give the same page, which shows what its address names. Files whose
+name holds a digest of their content may be kept for good; the page itself and its worker are asked for each time.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Request
+from fastapi import Path as PathParameter
+from fastapi.responses import FileResponse
+
+from api.access import allowed
+from api.identity.roles import Right
+from api.service import service_of
+from tiles.errors import NotFoundError
+
+router = APIRouter(include_in_schema=False, dependencies=[Depends(allowed(Right.READ))])
+
+WEB_FOLDER: Final = Path(__file__).resolve().parent.parent / "web"
+"""What `make web` builds; the wheel carries it."""
+ROOMS: Final = (
+    "/",
+    "/alertes/{id}",
+    "/alertes/{id}/fiche",
+    "/fiches",
+    "/revue",
+    "/terrain",
+    "/administration",
+    "/a-propos",
+    "/guide/{who}",
+    "/compte",
+    "/connexion",
+    "/invitation",
+    "/reset",
+)
+"""The same list as the page's own; a test compares them."""
+_FILES: Final = ("icon.svg", "manifest.webmanifest", "worker.js")
+_BUILT_NAME: Final = r"^[A-Za-z0-9_.-]{1,120}$"
+_HOLDS_DIGEST: Final = re.compile(r"-[A-Za-z0-9_-]{8}\.[a-z0-9]+$")
+
+
+def page_headers(tiles_origin: str | None) -> dict[str, str]:
+    """What browsers obey on the page: our own scripts and styles alone, pictures also from the base map's server.
+
+    Parameters
+    ----------
+    tiles_origin
+        Scheme and host of the base maps; None where there are none.
+    """
+    beside = "" if tiles_origin is None else f" {tiles_origin}"
+    policy = (
+        "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; manifest-src 'self'; "
+        f"worker-src 'self'; img-src 'self' data: blob:{beside}; connect-src 'self'{beside}; "
+        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    )
+    return {
+        "Content-Security-Policy": policy,
+        # A volunteer's own place, and photos of it.
+        "Permissions-Policy": "geolocation=(self), camera=(self), microphone=()",
+    }
+
+
+def _room(request: Request) -> FileResponse:
+    """The page."""
+    headers = page_headers(service_of(request).settings.basemap_origin())
+    return _file("index.html", {**headers, "Cache-Control": "no-cache"})
+
+
+def _named(request: Request) -> FileResponse:
+    """A file of the page that has one name for good."""
+    return _file(request.url.path.removeprefix("/"), {"Cache-Control": "no-cache"})
+
+
+@router.get("/assets/{name}")
+def asset(name: Annotated[str, PathParameter(pattern=_BUILT_NAME)]) -> FileResponse:
+    """A built file, whose name changes with its content."""
+    kept = "public, max-age=31536000, immutable" if _HOLDS_DIGEST.search(name) else "no-cache"
+    return _file(f"assets/{name}", {"Cache-Control": kept})
+
+
+def _file(name: str, headers: dict[str, str]) -> FileResponse:
+    path = WEB_FOLDER / name
+    if not path.is_file():
+        sentence = "no such file of the page" if (WEB_FOLDER / "index.html").is_file() else "no page: run `make web`"
+        raise NotFoundError(f"There is {sentence}; the service itself is at /api/v1.")
+    return FileResponse(path, headers=headers)
+
+
+for _pattern in ROOMS:
+    router.add_api_route(_pattern, _room, methods=["GET"])
+for _name in _FILES:
+    router.add_api_route(f"/{_name}", _named, methods=["GET"])
