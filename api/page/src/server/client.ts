@@ -9,6 +9,8 @@ export class Refused extends Error {
   constructor(
     readonly status: number,
     sentence: string,
+    /** Seconds after which to try again, where the service says so. */
+    readonly retryAfterSeconds: number | null = null,
   ) {
     super(sentence);
     this.name = "Refused";
@@ -30,7 +32,13 @@ export function keepCsrf(token: string | null): void {
   csrf = token;
 }
 
-export type Asked = { method?: string; body?: unknown; headers?: Record<string, string>; signal?: AbortSignal };
+export type Asked = {
+  method?: string;
+  body?: unknown;
+  bytes?: Blob;
+  headers?: Record<string, string>;
+  signal?: AbortSignal;
+};
 
 /** Ask, and give the answer as it is; throws `Refused` or `NotReached`. */
 export async function ask(path: string, asked: Asked = {}): Promise<Response> {
@@ -39,6 +47,7 @@ export async function ask(path: string, asked: Asked = {}): Promise<Response> {
   if (csrf !== null && asked.method !== undefined && asked.method !== "GET") headers["X-CSRF-Token"] = csrf;
   const init: RequestInit = { method: asked.method ?? "GET", headers, credentials: "same-origin" };
   if (asked.body !== undefined) init.body = JSON.stringify(asked.body);
+  if (asked.bytes !== undefined) init.body = asked.bytes;
   if (asked.signal !== undefined) init.signal = asked.signal;
   let response: Response;
   try {
@@ -49,7 +58,8 @@ export async function ask(path: string, asked: Asked = {}): Promise<Response> {
   }
   if (!response.ok) {
     const told = await response.json().catch(() => null);
-    throw new Refused(response.status, told?.description ?? response.statusText);
+    const after = Number(response.headers.get("Retry-After") ?? Number.NaN);
+    throw new Refused(response.status, told?.description ?? response.statusText, Number.isFinite(after) ? after : null);
   }
   return response;
 }
