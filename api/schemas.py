@@ -281,14 +281,18 @@ class FormQuestion(BaseModel):
 
     name: str
     fr: str
+    en: str
     answer: str
-    choices: dict[str, str] = Field(description="Of a choice: what is sent, and what is read.")
+    choices: dict[str, str] = Field(description="Of a choice: what is sent, and what is read in French.")
+    choices_en: dict[str, str] = Field(description="The same in English.")
+    private: bool = Field(description="Whether it may name somebody: never given to the public.")
 
 
 class FormTab(BaseModel):
     """A step of the form."""
 
     fr: str
+    en: str
     fields: list[FormQuestion]
 
 
@@ -379,3 +383,34 @@ class SubscriptionInfo(BaseModel):
     min_area_ha: float | None
     abusive_only: bool
     created_at: dt.datetime
+
+
+class BaseLayerEntry(BaseModel):
+    """A layer of maps under the alerts (WMTS)."""
+
+    id: str = Field(examples=["plan"])
+    fr: str
+    en: str
+    layer: str = Field(examples=["GEOGRAPHICALGRIDSYSTEMS.PLANIGNV2"])
+    style: str
+    format: str = Field(examples=["image/png"])
+    kind: Literal["base", "overlay"]
+    max_zoom: int
+
+
+class Basemap(BaseModel):
+    """Maps to lie under the alerts."""
+
+    url: str = Field(examples=["https://data.geopf.fr/wmts"])
+    attribution: str
+    layers: list[BaseLayerEntry]
+
+
+class PageSettings(BaseModel):
+    """What the page needs to know first."""
+
+    version: str
+    basemap: Basemap | None
+    openid: bool = Field(description="Whether one may sign in at an OpenID provider.")
+    accounts: bool = Field(description="Whether anybody has an account: until then all may read all.")
+    extent: list[float] | None = Field(description="West, south, east, north of the alerts.")

@@ -37,12 +37,20 @@ class FormField:
         What it takes.
     choices
         Of a choice: what is stored, and what the volunteer reads.
+    private
+        Whether the answer may name somebody: it is never given to the public.
     """
 
     name: str
     fr: str
     answer: Answer = Answer.LINE
     choices: tuple[tuple[str, str], ...] = ()
+    private: bool = False
+
+    @property
+    def en(self) -> str:
+        """The same in English."""
+        return ENGLISH[self.fr]
 
 
 def _asked(name: str, fr: str) -> FormField:
@@ -99,10 +107,10 @@ TABS: Final[tuple[tuple[str, tuple[FormField, ...]], ...]] = (
         "Acteurs",
         (
             _asked("ddt_request", "Demande faite à la DDT"),
-            FormField("ddt_request_by", "Demande faite par"),
-            FormField("company", "Entreprise"),
-            FormField("subcontractor", "Sous-traitant"),
-            FormField("owner", "Propriétaire"),
+            FormField("ddt_request_by", "Demande faite par", private=True),
+            FormField("company", "Entreprise", private=True),
+            FormField("subcontractor", "Sous-traitant", private=True),
+            FormField("owner", "Propriétaire", private=True),
             FormField(
                 "certification",
                 "Certification",
@@ -134,3 +142,60 @@ TABS: Final[tuple[tuple[str, tuple[FormField, ...]], ...]] = (
 """Tabs of the form, and their fields."""
 
 FORM: Final[tuple[FormField, ...]] = tuple(field for _, fields in TABS for field in fields)
+
+ENGLISH: Final[dict[str, str]] = {
+    "Visite": "Visit",
+    "Identifiant de la fiche": "Identity of the report",
+    "Alerte visitée": "Alert visited",
+    "Date de la visite": "Day of the visit",
+    "Météo": "Weather",
+    "Remarques": "Remarks",
+    "Coupe": "Felling",
+    "Peuplement avant la coupe (essences, âge)": "Stand before the felling (species, age)",
+    "Gestion avant la coupe": "Management before the felling",
+    "Arbres restants": "Trees that remain",
+    "Plantation présente": "Planted anew",
+    "Essences plantées": "Species planted",
+    "Panneau de chantier visible": "Works sign in sight",
+    "Ce que dit le panneau": "What the sign says",
+    "Milieux": "Habitats",
+    "Cours d'eau traversé": "Watercourse crossed",
+    "Zone humide traversée": "Wetland crossed",
+    "Traces de destruction d'espèces ou d'habitats protégés": "Traces of destruction of protected species or habitats",
+    "Lesquelles": "Which ones",
+    "État du sol (ornières, tassement, érosion)": "State of the soil (ruts, compaction, erosion)",
+    "Zonages dans la coupe": "Zonings within the felling",
+    "Zonages à proximité": "Zonings near it",
+    "Espèces connues": "Species known",
+    "Habitats connus": "Habitats known",
+    "Acteurs": "People",
+    "Demande faite à la DDT": "Request made to the DDT",
+    "Demande faite par": "Request made by",
+    "Entreprise": "Company",
+    "Sous-traitant": "Subcontractor",
+    "Propriétaire": "Owner",
+    "Certification": "Certification",
+    "PEFC et FSC": "PEFC and FSC",
+    "Aucune": "None",
+    "Propriété de plus de 20 ha": "Property of more than 20 ha",
+    "Plan simple de gestion": "Simple management plan (PSG)",
+    "Photos": "Photos",
+    "La coupe": "The felling",
+    "Les troncs": "The trunks",
+    "Le sol": "The soil",
+    "L'accès": "The access",
+    "Le panneau": "The sign",
+    "La plantation": "The plantation",
+    "PEFC : réclamation": "PEFC: complaint",
+    "RED III : signalement": "RED III: notification",
+    "OFB : plainte": "OFB: complaint",
+    "CNPF ou DDT : alerte (SRGS, seuils)": "CNPF or DDT: alert (SRGS, thresholds)",
+    "PSG : demande": "PSG: request",
+    "Démarches faites": "Steps taken",
+    "Oui": "Yes",
+    "Non": "No",
+    "Ne sait pas": "Does not know",
+    "PEFC": "PEFC",
+    "FSC": "FSC",
+}
+"""What the form says in French, in English."""

@@ -7,19 +7,27 @@ name holds a digest of their content may be kept for good; the page itself and i
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse
 
 from api.access import allowed
+from api.basemaps import ATTRIBUTION, LAYERS
 from api.identity.roles import Right
-from api.service import service_of
+from api.problems import responses
+from api.routes.features import ROOT
+from api.schemas import BaseLayerEntry, Basemap, PageSettings
+from api.service import current_state, service_of
+from api.store.reading import extent_of
+from api.store.tables import alerts
+from detector.pipeline import software_version
 from tiles.errors import NotFoundError
 
-router = APIRouter(include_in_schema=False, dependencies=[Depends(allowed(Right.READ))])
+router = APIRouter(dependencies=[Depends(allowed(Right.READ))])
 
 WEB_FOLDER: Final = Path(__file__).resolve().parent.parent / "web"
 """What `make web` builds; the wheel carries it."""
@@ -76,7 +84,27 @@ def _named(request: Request) -> FileResponse:
     return _file(request.url.path.removeprefix("/"), {"Cache-Control": "no-cache"})
 
 
-@router.get("/assets/{name}")
+@router.get(f"{ROOT}/page", responses=responses(), tags=["Page"], summary="What the page needs to know first")
+def page_settings(request: Request, response: Response) -> PageSettings:
+    """Maps under the alerts, ways to sign in, where alerts lie."""
+    service = service_of(request)
+    response.headers["Cache-Control"] = "no-cache"
+    settings = service.settings
+    layers = [BaseLayerEntry.model_validate(asdict(layer)) for layer in LAYERS]
+    told = None
+    if settings.basemap_url != "none":
+        told = Basemap(url=settings.basemap_url, attribution=ATTRIBUTION, layers=layers)
+    extent = extent_of(service.database, alerts)
+    return PageSettings(
+        version=software_version(),
+        basemap=told,
+        openid=service.provider is not None,
+        accounts=bool(current_state(request).accounts),
+        extent=None if extent is None else list(extent),
+    )
+
+
+@router.get("/assets/{name}", include_in_schema=False)
 def asset(name: Annotated[str, PathParameter(pattern=_BUILT_NAME)]) -> FileResponse:
     """A built file, whose name changes with its content."""
     kept = "public, max-age=31536000, immutable" if _HOLDS_DIGEST.search(name) else "no-cache"
@@ -92,6 +120,6 @@ def _file(name: str, headers: dict[str, str]) -> FileResponse:
 
 
 for _pattern in ROOMS:
-    router.add_api_route(_pattern, _room, methods=["GET"])
+    router.add_api_route(_pattern, _room, methods=["GET"], include_in_schema=False)
 for _name in _FILES:
-    router.add_api_route(f"/{_name}", _named, methods=["GET"])
+    router.add_api_route(f"/{_name}", _named, methods=["GET"], include_in_schema=False)

@@ -12,7 +12,7 @@ from api.access import Caller, allowed
 from api.identity.roles import Right
 from api.problems import responses
 from api.reports.content import FIELDS, FOLLOW_UP
-from api.reports.form import TABS, FormField
+from api.reports.form import ENGLISH, TABS, FormField
 from api.routes.features import ROOT
 from api.schemas import FollowUp, FormQuestion, FormTab, NewReport, Report, ReportKept, Reports
 from api.service import service_of
@@ -29,7 +29,9 @@ _MayFollowUp = Annotated[Caller, Depends(allowed(Right.FOLLOW_UP))]
 async def form() -> list[FormTab]:
     """Steps and questions in their order; photos are sent by themselves."""
     steps = [(fr, [field for field in fields if field.name in FIELDS]) for fr, fields in TABS]
-    return [FormTab(fr=fr, fields=[_question(field) for field in fields]) for fr, fields in steps if fields]
+    return [
+        FormTab(fr=fr, en=ENGLISH[fr], fields=[_question(field) for field in fields]) for fr, fields in steps if fields
+    ]
 
 
 @router.put(
@@ -109,4 +111,12 @@ def _told(request: Request, caller: Caller, *, alert_id: str | None = None, repo
 
 
 def _question(field: FormField) -> FormQuestion:
-    return FormQuestion(name=field.name, fr=field.fr, answer=field.answer.value, choices=dict(field.choices))
+    return FormQuestion(
+        name=field.name,
+        fr=field.fr,
+        en=field.en,
+        answer=field.answer.value,
+        choices=dict(field.choices),
+        choices_en={choice: ENGLISH[fr] for choice, fr in field.choices},
+        private=field.private,
+    )
