@@ -22,32 +22,12 @@ from api.identity.callers import ANYBODY, OPEN, Caller
 from api.identity.keys import KEY_PREFIX, find_key
 from api.identity.openid import sign_in_by_token
 from api.identity.random_tokens import digest_of, new_token
-from api.identity.roles import OPEN_RIGHTS, ROLE_RIGHTS, Right, Role
+from api.identity.roles import OPEN_RIGHTS, Right
 from api.identity.sessions import SAFE_METHODS, cookie_name, find_session, require_csrf, require_own_page
 from api.store.database import Database
+from api.store.reading import state_of
 from api.store.tables import tokens
 from tiles.errors import AccessRefusedError, InvalidParameterError, NotAllowedError, NotFoundError
-
-__all__ = [
-    "ANYBODY",
-    "OPEN",
-    "OPEN_RIGHTS",
-    "ROLE_RIGHTS",
-    "TOKEN_PREFIX",
-    "TOKEN_RIGHTS",
-    "Caller",
-    "Right",
-    "Role",
-    "TokenInfo",
-    "allowed",
-    "caller_of",
-    "create_token",
-    "find_caller",
-    "list_tokens",
-    "may_anybody",
-    "may_signed_in",
-    "revoke_token",
-]
 
 TOKEN_PREFIX: Final = "syl_"
 """So that a token that was committed somewhere by mistake can be found."""
@@ -146,7 +126,7 @@ def _caller_of(request: Request) -> Caller:
         else:
             require_csrf(request, session, base_url)
             return person.caller(session=digest_of(session))
-    return ANYBODY if service.has_accounts() else OPEN
+    return ANYBODY if state_of(database).accounts else OPEN
 
 
 def _says_who(request: Request) -> bool:

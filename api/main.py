@@ -15,7 +15,7 @@ from api.access import allowed
 from api.identity.reset_mail import deliver_by_mail
 from api.identity.roles import Right
 from api.middleware import Gate
-from api.notices.mail import MailServer
+from api.notices.sending import post_of
 from api.openapi import description_of
 from api.problems import lay_handlers
 from api.routes import (
@@ -68,9 +68,8 @@ _DESCRIPTION = (
 
 def _deliver(settings: Settings) -> Deliver | None:
     """What sends links for new passwords, where the settings tell of a mail server."""
-    if settings.smtp_url is None or settings.mail_from is None:
-        return None
-    return deliver_by_mail(MailServer.of_url(settings.smtp_url.get_secret_value()), settings.mail_from)
+    post = post_of(settings)
+    return None if post is None else deliver_by_mail(*post)
 
 
 def create_app(settings: Settings) -> FastAPI:

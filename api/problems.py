@@ -59,6 +59,10 @@ def problem(status: int, sentence: str, headers: dict[str, str] | None = None) -
     return JSONResponse({"code": str(status), "description": sentence}, status, headers)
 
 
+NEEDS_TOKEN: Final[dict[str, Any]] = {"security": [{"token": []}]}
+"""What a route adds to its description: it is for who says who they are."""
+
+
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What a route may answer beside what it is for."""
     words = {

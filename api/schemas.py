@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 
 from api.notices.addresses import Channel
+from api.store.literals import DEPARTEMENT_PATTERN
 from detector.alerts import ReviewState
 from models.causes import Cause
 
@@ -189,7 +190,7 @@ class Assignment(BaseModel):
 
     user: int = Field(ge=1, le=2**53, description="Number of the person.")
     alerts: list[Annotated[str, Field(max_length=64)]] | None = Field(default=None, min_length=1, max_length=500)
-    departement: str | None = Field(default=None, pattern=r"^([0-9][0-9AB]|97[1-6])$", examples=["40"])
+    departement: str | None = Field(default=None, pattern=f"^{DEPARTEMENT_PATTERN}$", examples=["40"])
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:

@@ -13,7 +13,6 @@ from anyio import CapacityLimiter
 from fastapi import Request, Response
 from pydantic import BaseModel
 
-from api.identity.accounts import has_accounts
 from api.identity.attempts import Attempts
 from api.identity.callers import ANYBODY, Caller
 from api.identity.provider import Provider
@@ -54,17 +53,11 @@ class Service:
         provider = self.settings.provider()
         self.provider = None if provider is None else Provider(provider)
         self.attempts = Attempts()
-        self._has_accounts = False
         self.exports = threading.BoundedSemaphore(self.settings.max_exports_at_once)
         self.photos: PhotoFiles = open_photos(self.settings.photos, self.data_dir)
         # Photos wait for each other here, not in the threads that all requests share.
         self.photo_thread = CapacityLimiter(1)
         self.uploads = Uploads(self.data_dir / "uploads", self.photos, self.database)
-
-    def has_accounts(self) -> bool:
-        """Whether there has ever been an account: what is true once stays so, and is not looked up again."""
-        self._has_accounts = self._has_accounts or has_accounts(self.database)
-        return self._has_accounts
 
     @property
     def data_dir(self) -> Path:

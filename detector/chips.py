@@ -198,7 +198,7 @@ class _Work:
             shown = [subject for subject in subjects if self._within_reach(scene, subject.alert)]
             for done, subject in enumerate(shown):
                 try:
-                    ndvi, clear = self._seen(pieces, subject.window)
+                    ndvi, clear = self._looked_at(pieces, subject)
                 except SceneReadError as error:
                     self._failed(scene, error, shown[done:])
                     break
@@ -216,6 +216,13 @@ class _Work:
         start = (alert.last_intact or alert.first_low) - dt.timedelta(days=self._params.days_before)
         end = alert.first_low + dt.timedelta(days=self._params.days_after)
         return start <= scene.day <= end
+
+    def _looked_at(self, pieces: _Pieces, subject: _Subject) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """As of `_seen`; of what clouds hide, the classification alone is read, which is a small file."""
+        clear = _CLEAR[self._classes(pieces, subject.window)] == 1
+        if not (subject.mask & clear).any() and clear.mean() < self._params.least_clear_share:
+            return np.full(clear.shape, np.nan, np.float32), clear
+        return self._seen(pieces, subject.window)
 
     def _seen(self, pieces: _Pieces, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """NDVI, NaN without data, and which pixels are clear."""

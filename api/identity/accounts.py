@@ -96,6 +96,18 @@ def checked_email(email: str) -> str:
     return kept
 
 
+def require_account_role(role: Role) -> None:
+    """See that somebody with an account can have a role.
+
+    Raises
+    ------
+    tiles.errors.InvalidParameterError
+        When it is the public's.
+    """
+    if role is Role.PUBLIC:
+        raise InvalidParameterError("An account is a volunteer's, an analyst's or an administrator's.")
+
+
 def checked_departements(departements: list[str]) -> str:
     """Codes of départements as they are kept.
 
@@ -132,8 +144,7 @@ def make_person(writing: Writing, name: str, email: str | None, role: Role, depa
     name = name.strip()
     if not 1 <= len(name) <= 120 or not name.isprintable():
         raise InvalidParameterError("The name will not do: it has 1 to 120 characters.")
-    if role is Role.PUBLIC:
-        raise InvalidParameterError("An account is a volunteer's, an analyst's or an administrator's.")
+    require_account_role(role)
     same = users.c.name == name
     if email is not None:
         same = sa.or_(same, users.c.email == email)
@@ -156,12 +167,6 @@ def count_accounts(writing: WritingAside) -> None:
     """Bring the number of accounts in line, in the transaction that made one; ended ones count: nothing opens again."""
     number = sa.select(sa.func.count()).select_from(users).scalar_subquery()
     writing.connection.execute(sa.update(store_state).values(accounts=number))
-
-
-def has_accounts(database: Database) -> bool:
-    """Whether anybody has an account: until then, who reaches the service sees all."""
-    with database.reading() as connection:
-        return bool(connection.execute(sa.select(store_state.c.accounts)).scalar_one())
 
 
 def find_person(connection: sa.Connection, seq: int) -> Any:
@@ -213,9 +218,8 @@ def change_person(
         As of `find_person`, `checked_departements`; ConflictError when no administrator would be left.
     """
     values: dict[str, Any] = {}
-    if role is Role.PUBLIC:
-        raise InvalidParameterError("An account is a volunteer's, an analyst's or an administrator's.")
     if role is not None:
+        require_account_role(role)
         values["role"] = role.value
     if departements is not None:
         values["departements"] = checked_departements(departements)

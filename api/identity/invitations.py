@@ -19,6 +19,7 @@ from api.identity.accounts import (
     find_person,
     make_person,
     person_of,
+    require_account_role,
 )
 from api.identity.passwords import hash_password
 from api.identity.random_tokens import digest_of, new_token
@@ -26,7 +27,7 @@ from api.identity.roles import Role
 from api.identity.sessions import end_sessions
 from api.store.database import Database, Writing, WritingAside
 from api.store.tables import invitations, users
-from tiles.errors import AccessRefusedError, ConflictError, InvalidParameterError
+from tiles.errors import AccessRefusedError, ConflictError
 
 INVITATION_GOOD_FOR: Final = dt.timedelta(days=7)
 RESET_GOOD_FOR: Final = dt.timedelta(hours=1)
@@ -57,8 +58,7 @@ def invite(database: Database, invited: Invited, actor: str) -> str:
     tiles.errors.ConflictError
         When the e-mail has an account.
     """
-    if invited.role is Role.PUBLIC:
-        raise InvalidParameterError("An account is a volunteer's, an analyst's or an administrator's.")
+    require_account_role(invited.role)
     email, token = checked_email(invited.email), new_token()
     departements = checked_departements(list(invited.departements))
     with database.writing_aside() as writing:

@@ -15,11 +15,12 @@ from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
+from api.identity import random_tokens
 from api.notices.addresses import Channel
 from api.notices.channels import Answer, Attempt, Letter
 from api.notices.digest import Digest, digest_of
 from api.notices.news import News, news_for
-from api.notices.subscribing import NoticeState, Subscription, new_token, standing_subscriptions, token_digest
+from api.notices.subscribing import NoticeState, Subscription, standing_subscriptions
 from api.store.database import Database, Writing
 from api.store.tables import notice_alerts, notices, subscriptions
 from tiles.errors import NoticeError
@@ -121,12 +122,12 @@ def _write(database: Database, subscription: Subscription, public_url: str | Non
 
 
 def _insert(writing: Writing, subscription: Subscription, news: News, public_url: str) -> None:
-    token = new_token()
+    token = random_tokens.new_token()
     row = {
         "subscription_seq": subscription.seq,
         "state": NoticeState.WAITING.value,
         "message_id": f"<{uuid.uuid4()}@{_domain(public_url)}>",
-        "unsubscribe_digest": token_digest(token),
+        "unsubscribe_digest": random_tokens.digest_of(token),
         "alerts": len(news.alert_seqs),
         "content": json.dumps(asdict(digest_of(news, public_url, token)), ensure_ascii=False),
         "attempts": 0,

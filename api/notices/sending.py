@@ -59,16 +59,30 @@ class Senders:
     missing: Mapping[Channel, str] = field(default_factory=dict)
 
 
+def post_of(settings: Settings) -> tuple[MailServer, str] | None:
+    """The mail server and the address that mail comes from; None where the settings do not tell of both.
+
+    Raises
+    ------
+    tiles.errors.InvalidParameterError
+        When the server's address will not do.
+    """
+    if settings.smtp_url is None or settings.mail_from is None:
+        return None
+    return MailServer.of_url(settings.smtp_url.get_secret_value()), settings.mail_from
+
+
 def senders_of(settings: Settings) -> Senders:
     """The ways of sending that the settings give."""
     ways: dict[Channel, Sender] = {Channel.WEBHOOK: WebhookSender(settings.webhook_private_hosts)}
-    if settings.smtp_url is None or settings.mail_from is None:
-        return Senders(ways, {Channel.EMAIL: "set SYLVIGIE_SMTP_URL and SYLVIGIE_MAIL_FROM to send mail"})
     try:
-        ways[Channel.EMAIL] = MailSender(MailServer.of_url(settings.smtp_url.get_secret_value()), settings.mail_from)
+        post = post_of(settings)
     except InvalidParameterError as error:
         # Others are still told by their webhooks.
         return Senders(ways, {Channel.EMAIL: str(error)})
+    if post is None:
+        return Senders(ways, {Channel.EMAIL: "set SYLVIGIE_SMTP_URL and SYLVIGIE_MAIL_FROM to send mail"})
+    ways[Channel.EMAIL] = MailSender(*post)
     return Senders(ways)
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import json
 import re
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 
+from api.identity.random_tokens import digest_of
 from api.notices.addresses import Channel, checked_address
 from api.store.database import Database, WritingAside
 from api.store.filters import AlertFilter
@@ -22,7 +21,6 @@ from tiles.errors import FilterError, InvalidParameterError, NotFoundError
 
 _CODE = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
-_TOKEN_BYTES: Final = 32
 
 
 class NoticeState(StrEnum):
@@ -216,17 +214,6 @@ def end_subscription(database: Database, seq: int, *, actor: str = "command") ->
             raise NotFoundError(f"There is no subscription {seq} that stands.")
 
 
-def new_token() -> str:
-    """The random part of a link out."""
-    return secrets.token_urlsafe(_TOKEN_BYTES)
-
-
-def token_digest(token: str) -> str:
-    """What is kept of it."""
-    # 256 random bits: nothing is to be guessed, and a slow hash would help nobody.
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
 def subscription_of_token(database: Database, token: str) -> Subscription:
     """The subscription that a link out is for.
 
@@ -239,7 +226,7 @@ def subscription_of_token(database: Database, token: str) -> Subscription:
     row = None
     if _TOKEN.fullmatch(token):
         with database.reading() as connection:
-            row = connection.execute(query.where(notices.c.unsubscribe_digest == token_digest(token))).one_or_none()
+            row = connection.execute(query.where(notices.c.unsubscribe_digest == digest_of(token))).one_or_none()
     if row is None:
         raise NotFoundError("There is no such link: take it from a notice as it is.")
     return subscription_of(row)

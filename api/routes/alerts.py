@@ -8,9 +8,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
 
-from api.access import Caller, allowed
+from api.access import allowed
+from api.identity.callers import Caller
 from api.identity.roles import Right
-from api.problems import responses
+from api.problems import NEEDS_TOKEN, responses
 from api.routes.features import ROOT
 from api.schemas import CommentLine, History, NewComment, NewReview
 from api.service import Service, answer, model_answer, scope_of, service_of
@@ -41,7 +42,6 @@ def history(request: Request, alert_id: AlertId) -> Response:
 
 
 _KEY = Annotated[str | None, Header(pattern=r"^[A-Za-z0-9-]{8,64}$")]
-_WRITES: dict[str, Any] = {"security": [{"token": []}]}
 _KEPT_BEFORE: dict[int | str, dict[str, Any]] = {200: {"description": "It was kept already."}}
 
 
@@ -50,7 +50,7 @@ _KEPT_BEFORE: dict[int | str, dict[str, Any]] = {200: {"description": "It was ke
     status_code=201,
     responses=responses(403, 404, 409, 413) | _KEPT_BEFORE,
     summary="Say what was decided of an alert",
-    openapi_extra=_WRITES,
+    openapi_extra=NEEDS_TOKEN,
 )
 def add_review(
     request: Request,
@@ -72,7 +72,7 @@ def add_review(
     "/{alert_id}/reviews/undo",
     responses=responses(403, 404, 409),
     summary="Take back what was decided last",
-    openapi_extra=_WRITES,
+    openapi_extra=NEEDS_TOKEN,
 )
 def undo_review(
     request: Request,
@@ -106,7 +106,7 @@ def comments(
     status_code=201,
     responses=responses(403, 404, 409, 413) | _KEPT_BEFORE,
     summary="Say something of an alert",
-    openapi_extra=_WRITES,
+    openapi_extra=NEEDS_TOKEN,
 )
 def add_comment(
     request: Request,
@@ -126,7 +126,7 @@ def add_comment(
     status_code=204,
     responses=responses(403, 404),
     summary="Take a comment away",
-    openapi_extra=_WRITES,
+    openapi_extra=NEEDS_TOKEN,
 )
 def delete_comment(
     request: Request,

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 import structlog
 from fastapi import APIRouter, BackgroundTasks, Depends, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api.access import Caller, Right, allowed, may_anybody, may_signed_in
+from api.access import allowed, may_anybody, may_signed_in
 from api.identity.accounts import find_person
+from api.identity.callers import Caller
 from api.identity.invitations import Invited, accept_invitation, accept_reset, invite, make_reset
 from api.identity.keys import list_keys, make_key, revoke_key
 from api.identity.openid import STATE_COOKIE, Going, address_to_go_to, sign_in_by_code
 from api.identity.provider import Provider
 from api.identity.random_tokens import digest_of
+from api.identity.roles import Right
 from api.identity.schemas import (
     Acceptance,
     Credentials,
@@ -40,7 +42,7 @@ from api.identity.sessions import (
     take_cookie,
 )
 from api.identity.signing_in import sign_in
-from api.problems import responses
+from api.problems import NEEDS_TOKEN, responses
 from api.routes.features import ROOT
 from api.service import Service, service_of
 from tiles.errors import AccessRefusedError, NotFoundError, SylvigieError
@@ -49,7 +51,6 @@ router = APIRouter(prefix=f"{ROOT}/auth", tags=["Accounts"])
 
 _Anybody = Depends(may_anybody)
 _SignedIn = Annotated[Caller, Depends(may_signed_in)]
-_SIGNED: Final[dict[str, Any]] = {"security": [{"token": []}]}
 
 
 @router.post("/session", dependencies=[_Anybody], responses=responses(403, 413), summary="Sign in")
@@ -63,7 +64,7 @@ def begin_session(request: Request, response: Response, given: Credentials) -> M
     return Me.of(person.caller(), person.name, csrf_token(session))
 
 
-@router.delete("/session", status_code=204, responses=responses(403), summary="Sign out", openapi_extra=_SIGNED)
+@router.delete("/session", status_code=204, responses=responses(403), summary="Sign out", openapi_extra=NEEDS_TOKEN)
 def leave(request: Request, response: Response, caller: _SignedIn) -> None:
     """Ends the session of the cookie."""
     service = service_of(request)
@@ -87,7 +88,7 @@ def me(request: Request, response: Response, caller: Annotated[Caller, Depends(a
 
 
 @router.post(
-    "/invitations", status_code=201, responses=responses(403, 409, 413), summary="Invite", openapi_extra=_SIGNED
+    "/invitations", status_code=201, responses=responses(403, 409, 413), summary="Invite", openapi_extra=NEEDS_TOKEN
 )
 def add_invitation(
     request: Request, asked: NewInvitation, caller: Annotated[Caller, Depends(allowed(Right.MANAGE))]
@@ -188,14 +189,16 @@ def come_back(
     return response
 
 
-@router.get("/keys", responses=responses(403), summary="One's keys", openapi_extra=_SIGNED)
+@router.get("/keys", responses=responses(403), summary="One's keys", openapi_extra=NEEDS_TOKEN)
 def keys(request: Request, caller: _SignedIn) -> Keys:
     """All that one has or had, without the keys themselves."""
     found = list_keys(service_of(request).database, caller.user_seq or 0)
     return Keys(keys=[KeyAnswer.model_validate(dataclasses.asdict(each)) for each in found])
 
 
-@router.post("/keys", status_code=201, responses=responses(403, 409, 413), summary="Make a key", openapi_extra=_SIGNED)
+@router.post(
+    "/keys", status_code=201, responses=responses(403, 409, 413), summary="Make a key", openapi_extra=NEEDS_TOKEN
+)
 def add_key(request: Request, asked: NewKey, caller: _SignedIn) -> MadeKey:
     """For scripts: it has one's rights, or fewer, and is shown this once."""
     number, key = make_key(service_of(request).database, caller, asked.name, frozenset(asked.rights), asked.days)
@@ -203,7 +206,7 @@ def add_key(request: Request, asked: NewKey, caller: _SignedIn) -> MadeKey:
 
 
 @router.delete(
-    "/keys/{key_id}", status_code=204, responses=responses(403, 404), summary="End a key", openapi_extra=_SIGNED
+    "/keys/{key_id}", status_code=204, responses=responses(403, 404), summary="End a key", openapi_extra=NEEDS_TOKEN
 )
 def end_key(request: Request, key_id: Annotated[int, Path(ge=1, le=2**53)], caller: _SignedIn) -> None:
     """One of one's own."""

@@ -14,6 +14,7 @@ from api.problems import responses
 from api.routes.features import ROOT
 from api.service import Service, answer, scope_of
 from api.store.filters import AlertFilter
+from api.store.literals import DEPARTEMENT_PATTERN
 from api.store.reading import StoreState, newest_changes
 
 _ENTRIES: Final = 100
@@ -29,7 +30,7 @@ router = APIRouter(prefix=f"{ROOT}/feeds", tags=["Feeds"], dependencies=[Depends
     summary="The newest alerts of a département",
 )
 def departement_feed(
-    request: Request, departement: Annotated[str, Path(pattern=r"^([0-9][0-9AB]|97[1-6])$", examples=["40"])]
+    request: Request, departement: Annotated[str, Path(pattern=f"^{DEPARTEMENT_PATTERN}$", examples=["40"])]
 ) -> Response:
     """The hundred alerts that stand and changed last, in Atom (RFC 4287) with GeoRSS points."""
 

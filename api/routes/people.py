@@ -6,9 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
-from api.access import Caller, allowed
+from api.access import allowed
+from api.identity.callers import Caller
 from api.identity.roles import Right
-from api.problems import responses
+from api.problems import NEEDS_TOKEN, responses
 from api.routes.alerts import AlertId
 from api.routes.features import ROOT
 from api.schemas import Assigned, Assignment, Favourites
@@ -26,7 +27,7 @@ _MayReport = Annotated[Caller, Depends(allowed(Right.REPORT))]
     "/assignments",
     responses=responses(403, 404, 409, 413),
     summary="Ask somebody to go and see",
-    openapi_extra={"security": [{"token": []}]},
+    openapi_extra=NEEDS_TOKEN,
 )
 def add_assignment(
     request: Request, asked: Assignment, caller: Annotated[Caller, Depends(allowed(Right.ASSIGN))]
@@ -49,7 +50,7 @@ def favourites(request: Request, caller: _MayReport) -> Favourites:
     status_code=204,
     responses=responses(403, 404),
     summary="Keep an alert in sight",
-    openapi_extra={"security": [{"token": []}]},
+    openapi_extra=NEEDS_TOKEN,
 )
 def add_favourite(request: Request, alert_id: AlertId, caller: _MayReport) -> None:
     """Twice is once."""
@@ -61,7 +62,7 @@ def add_favourite(request: Request, alert_id: AlertId, caller: _MayReport) -> No
     status_code=204,
     responses=responses(403),
     summary="Let an alert out of sight",
-    openapi_extra={"security": [{"token": []}]},
+    openapi_extra=NEEDS_TOKEN,
 )
 def delete_favourite(request: Request, alert_id: AlertId, caller: _MayReport) -> None:
     """None before is as good."""

@@ -9,7 +9,7 @@ import base64
 import binascii
 from collections.abc import Callable
 from email.utils import format_datetime
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Final, TypeVar
 from uuid import UUID
 
 from anyio import to_thread
@@ -22,11 +22,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
-from api.access import Caller, allowed
+from api.access import allowed
+from api.identity.callers import Caller
 from api.identity.roles import Right
 from api.photos.appending import Appending
 from api.photos.uploads import Progress, Upload
-from api.problems import responses
+from api.problems import NEEDS_TOKEN, responses
 from api.routes.features import ROOT
 from api.service import service_of
 from api.store.photos import PhotoKind, PhotoRow, find_photo
@@ -42,7 +43,6 @@ _AT_ONCE: Final = 1 << 18
 
 _MAY: Final = allowed(Right.REPORT)
 """What all of this takes: the one place that says so."""
-_SECURITY: Final[dict[str, Any]] = {"security": [{"token": []}]}
 _Giving = TypeVar("_Giving", bound=Callable[..., Response])
 
 
@@ -89,7 +89,7 @@ class _Metadata(BaseModel):
     responses=responses(404, 409, 412, 413, 423, 507) | {200: {"description": "It was begun already, or is kept."}},
     dependencies=_BY_TUS,
     summary="Begin to send a photo",
-    openapi_extra=_SECURITY,
+    openapi_extra=NEEDS_TOKEN,
 )
 def begin(
     request: Request,
@@ -119,7 +119,7 @@ def begin(
     responses=responses(404, 412, 423, 507),
     dependencies=_BY_TUS,
     summary="How much of a photo has come",
-    openapi_extra=_SECURITY,
+    openapi_extra=NEEDS_TOKEN,
 )
 def progress(request: Request, photo_id: PhotoId, caller: _Caller) -> Response:
     """Where to go on. A photo that is all there is kept before this is answered."""
@@ -134,7 +134,7 @@ def progress(request: Request, photo_id: PhotoId, caller: _Caller) -> Response:
     responses=responses(404, 409, 412, 413, 415, 423, 507),
     dependencies=_BY_TUS,
     summary="Send a photo, or a part of it",
-    openapi_extra=_SECURITY
+    openapi_extra=NEEDS_TOKEN
     | {"requestBody": {"content": {_PART_TYPE: {"schema": {"type": "string", "format": "binary"}}}, "required": True}},
 )
 async def append(
@@ -167,7 +167,7 @@ def _picture_route(path: str, summary: str, media_type: str) -> Callable[[_Givin
         response_class=Response,
         responses=responses(304, 404) | {200: told},
         summary=summary,
-        openapi_extra=_SECURITY,
+        openapi_extra=NEEDS_TOKEN,
     )
 
 

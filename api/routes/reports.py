@@ -8,9 +8,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from api.access import Caller, allowed
+from api.access import allowed
+from api.identity.callers import Caller
 from api.identity.roles import Right
-from api.problems import responses
+from api.problems import NEEDS_TOKEN, responses
 from api.reports.content import FIELDS, FOLLOW_UP
 from api.reports.form import ENGLISH, TABS, FormField
 from api.routes.features import ROOT
@@ -39,7 +40,7 @@ async def form() -> list[FormTab]:
     status_code=201,
     responses=responses(403, 404, 409, 413) | {200: {"description": "It was kept already."}},
     summary="Send a report",
-    openapi_extra={"security": [{"token": []}]},
+    openapi_extra=NEEDS_TOKEN,
 )
 def put_report(request: Request, response: Response, report_id: UUID, new: NewReport, caller: _MayReport) -> ReportKept:
     """Keep a report, whose identity the client made; sent again it is kept once, changed it is a version more."""
@@ -85,7 +86,7 @@ def follow_up(request: Request, report_id: UUID, caller: _MayFollowUp) -> Follow
     "/{report_id}/follow-up",
     responses=responses(403, 404, 413),
     summary="Keep what was done about a report",
-    openapi_extra={"security": [{"token": []}]},
+    openapi_extra=NEEDS_TOKEN,
 )
 def put_follow_up(request: Request, report_id: UUID, new: FollowUp, caller: _MayFollowUp) -> ReportKept:
     """PEFC, RED III, OFB, CNPF, DDT, PSG, and steps taken; each change is a version."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request
 
-from api.access import Caller, allowed
+from api.access import allowed
 from api.identity.accounts import find_person
+from api.identity.callers import Caller
 from api.identity.roles import Right
 from api.notices.addresses import Channel, shown_address
 from api.notices.subscribing import Subscription, Wanted, end_subscription, standing_subscriptions, subscribe
-from api.problems import responses
+from api.problems import NEEDS_TOKEN, responses
 from api.routes.features import ROOT
 from api.schemas import NewSubscription, SubscriptionInfo, SubscriptionMade
 from api.service import Service, service_of
@@ -20,7 +21,6 @@ from tiles.errors import InvalidParameterError, NotAllowedError, NotFoundError
 router = APIRouter(prefix=f"{ROOT}/subscriptions", tags=["Notices"])
 
 _Member = Annotated[Caller, Depends(allowed(Right.REPORT))]
-_WRITES: Final[dict[str, Any]] = {"security": [{"token": []}]}
 
 
 @router.get("", responses=responses(403), summary="One's subscriptions")
@@ -29,7 +29,7 @@ def mine(request: Request, caller: _Member) -> list[SubscriptionInfo]:
     return [_told(each) for each in _theirs(service_of(request), caller)]
 
 
-@router.post("", status_code=201, responses=responses(403, 413), summary="Subscribe", openapi_extra=_WRITES)
+@router.post("", status_code=201, responses=responses(403, 413), summary="Subscribe", openapi_extra=NEEDS_TOKEN)
 def add(request: Request, new: NewSubscription, caller: _Member) -> SubscriptionMade:
     """By mail to the address of one's account; webhooks, which are no person's, are for administrators."""
     service = service_of(request)
@@ -59,7 +59,7 @@ def add(request: Request, new: NewSubscription, caller: _Member) -> Subscription
 
 
 @router.delete(
-    "/{subscription}", status_code=204, responses=responses(403, 404), summary="End one", openapi_extra=_WRITES
+    "/{subscription}", status_code=204, responses=responses(403, 404), summary="End one", openapi_extra=NEEDS_TOKEN
 )
 def end(request: Request, subscription: Annotated[int, Path(ge=1, le=2**53)], caller: _Member) -> None:
     """Its address is forgotten."""

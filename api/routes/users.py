@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from api.access import Caller, Right, allowed
+from api.access import allowed
 from api.identity.accounts import change_person, disable_person, list_people
+from api.identity.callers import Caller
 from api.identity.privacy import data_of, erase_person
+from api.identity.roles import Right
 from api.identity.schemas import People, PersonalData, PersonAnswer, PersonChange
-from api.problems import responses
+from api.problems import NEEDS_TOKEN, responses
 from api.routes.features import ROOT
 from api.schemas import AuditLine
 from api.service import service_of
@@ -22,10 +24,9 @@ router = APIRouter(prefix=f"{ROOT}/users", tags=["Accounts"])
 
 _Manager = Annotated[Caller, Depends(allowed(Right.MANAGE))]
 _UserId = Annotated[int, Path(ge=1, le=2**53)]
-_SIGNED: Final[dict[str, Any]] = {"security": [{"token": []}]}
 
 
-@router.get("", responses=responses(403), summary="All accounts", openapi_extra=_SIGNED)
+@router.get("", responses=responses(403), summary="All accounts", openapi_extra=NEEDS_TOKEN)
 def people(request: Request, response: Response, caller: _Manager) -> People:
     """Also those that are ended; that they were read is noted."""
     response.headers["Cache-Control"] = "no-store"
@@ -33,7 +34,9 @@ def people(request: Request, response: Response, caller: _Manager) -> People:
     return People(people=[PersonAnswer.of(each) for each in found])
 
 
-@router.patch("/{user_id}", responses=responses(403, 404, 409, 413), summary="Change an account", openapi_extra=_SIGNED)
+@router.patch(
+    "/{user_id}", responses=responses(403, 404, 409, 413), summary="Change an account", openapi_extra=NEEDS_TOKEN
+)
 def change(request: Request, user_id: _UserId, asked: PersonChange, caller: _Manager) -> PersonAnswer:
     """Role and départements; what the OpenID provider says of a role stands again from the next sign-in."""
     database = service_of(request).database
@@ -45,7 +48,7 @@ def change(request: Request, user_id: _UserId, asked: PersonChange, caller: _Man
     status_code=204,
     responses=responses(403, 404, 409),
     summary="End an account",
-    openapi_extra=_SIGNED,
+    openapi_extra=NEEDS_TOKEN,
 )
 def disable(request: Request, user_id: _UserId, caller: _Manager) -> None:
     """With its sessions and keys; what its owner wrote stays."""
@@ -53,7 +56,7 @@ def disable(request: Request, user_id: _UserId, caller: _Manager) -> None:
 
 
 @router.get(
-    "/{user_id}/data", responses=responses(403, 404), summary="All that is kept of a person", openapi_extra=_SIGNED
+    "/{user_id}/data", responses=responses(403, 404), summary="All that is kept of a person", openapi_extra=NEEDS_TOKEN
 )
 def personal_data(request: Request, response: Response, user_id: _UserId, caller: _Manager) -> PersonalData:
     """RGPD, articles 15 and 20; that it was read is noted."""
@@ -66,14 +69,14 @@ def personal_data(request: Request, response: Response, user_id: _UserId, caller
     status_code=204,
     responses=responses(403, 404, 409),
     summary="Take away who a person was",
-    openapi_extra=_SIGNED,
+    openapi_extra=NEEDS_TOKEN,
 )
 def erase(request: Request, user_id: _UserId, caller: _Manager) -> None:
     """RGPD, article 17: name, e-mail, sessions and keys go; reviews and reports stay, of nobody."""
     erase_person(service_of(request).database, user_id, caller.name)
 
 
-@router.get("/audit/log", responses=responses(403), summary="Who did what", openapi_extra=_SIGNED)
+@router.get("/audit/log", responses=responses(403), summary="Who did what", openapi_extra=NEEDS_TOKEN)
 def audit(
     request: Request,
     response: Response,

@@ -10,7 +10,9 @@ from typing import Final
 Bbox = tuple[float, float, float, float]
 """West, south, east, north, in degrees; west is greater than east over the antimeridian."""
 
-_DEPARTEMENT: Final = re.compile(r"(?:[0-9][0-9AB]|97[1-6])")
+DEPARTEMENT_PATTERN: Final = "([0-9][0-9AB]|97[1-6])"
+"""Code of a département, as a regular expression."""
+_DEPARTEMENT: Final = re.compile(DEPARTEMENT_PATTERN)
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from api import access
-from api.access import ANYBODY, Caller
+from api.identity.callers import ANYBODY, Caller
 from api.identity.roles import ROLE_RIGHTS, Role
 from api.main import create_app
 from api.settings import Settings

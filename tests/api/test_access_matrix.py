@@ -16,8 +16,8 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
-from api.access import ROLE_RIGHTS, Right, Role
 from api.exports import ExportFormat
+from api.identity.roles import ROLE_RIGHTS, Right, Role
 from api.main import ROUTERS
 from api.store.comments import comment
 from api.store.database import Database

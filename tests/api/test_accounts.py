@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from api.identity import passwords
-from api.identity.accounts import disable_person, has_accounts
+from api.identity.accounts import disable_person
 from api.identity.invitations import Invited, accept_invitation, accept_reset, invite, make_reset
 from api.identity.retention import forget_old
 from api.identity.roles import Role
@@ -24,6 +24,7 @@ from api.main import create_app
 from api.settings import Settings
 from api.store.database import Database
 from api.store.ingesting import ingest
+from api.store.reading import state_of
 from api.store.tables import audit_log, invitations, metadata, sessions, tokens, users
 from tests.api.alerts import found_alert, scan_files
 from tests.api.notices.servers import smtp_server
@@ -74,7 +75,7 @@ def test_without_accounts_all_is_open_and_from_the_first_on_it_is_not(client: Te
     items = "/api/v1/collections/alerts/items"
     assert len(client.get(items).json()["features"]) == 1
     account(store)
-    assert has_accounts(store)
+    assert state_of(store).accounts
     assert client.get(items).json()["features"] == []
     sign_in(client)
     assert len(client.get(items).json()["features"]) == 1
@@ -436,7 +437,7 @@ def test_what_is_old_is_forgotten(store: Database) -> None:
 def test_a_service_that_had_accounts_does_not_open_again(store: Database) -> None:
     seq = account(store, role=Role.ANALYST)
     disable_person(store, seq, "command")
-    assert has_accounts(store)
+    assert state_of(store).accounts
 
 
 def test_administrators_read_who_did_what(client: TestClient, store: Database) -> None:

@@ -12,6 +12,8 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
@@ -109,7 +111,23 @@ class _Client:
         return False
 
 
-def _service(url: str, port: int, data_dir: Path) -> subprocess.Popen[bytes]:
+class _Running:
+    """A service that is killed and started again."""
+
+    def __init__(self, start: Callable[[], subprocess.Popen[bytes]]) -> None:
+        self._start, self._process = start, start()
+
+    def kill(self) -> None:
+        self.end()
+        self._process = self._start()
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait(60)
+
+
+def _service(store: Database, port: int, data_dir: Path) -> subprocess.Popen[bytes]:
+    url = store.url.render_as_string(hide_password=False).replace("+psycopg", "")
     given = [f"SYLVIGIE_DATABASE_URL={url}", "SYLVIGIE_REQUESTS_PER_MINUTE=0", f"SYLVIGIE_DATA_DIR={data_dir}"]
     run = [sys.executable, "-c", "from scripts.cli import main; main()", "serve", "--port", str(port)]
     process = subprocess.Popen(["env", *given, *run], stderr=subprocess.DEVNULL)
@@ -153,43 +171,40 @@ def _check(client: _Client, store: Database, data_dir: Path) -> None:
     assert len(client.reports) >= KILLS
 
 
-def test_a_killed_service_loses_and_doubles_nothing(store: Database, tmp_path: Path) -> None:
-    client, port = _client_of(store)
-    url, moments = store.url.render_as_string(hide_password=False).replace("+psycopg", ""), random.Random(3)
-    process, thread = _service(url, port, tmp_path), threading.Thread(target=client.work)
+@contextmanager
+def _at_work(client: _Client, start: Callable[[], subprocess.Popen[bytes]]) -> Iterator[_Running]:
+    """A service and a client that writes to it; both are ended afterwards."""
+    running, thread = _Running(start), threading.Thread(target=client.work)
     thread.start()
     try:
-        for _ in range(KILLS):
-            time.sleep(moments.uniform(0.05, 0.6))
-            process.kill()
-            process.wait(60)
-            process = _service(url, port, tmp_path)
-        time.sleep(0.3)
+        yield running
     finally:
         client.stop.set()
         thread.join(60)
-        process.kill()
-        process.wait(60)
+        running.end()
+
+
+def test_a_killed_service_loses_and_doubles_nothing(store: Database, tmp_path: Path) -> None:
+    client, port = _client_of(store)
+    moments = random.Random(3)
+    with _at_work(client, lambda: _service(store, port, tmp_path)) as running:
+        for _ in range(KILLS):
+            time.sleep(moments.uniform(0.05, 0.6))
+            running.kill()
+        time.sleep(0.3)
     _check(client, store, tmp_path)
 
 
 def test_a_killed_postgresql_loses_and_doubles_nothing(postgres: PostgresServer, tmp_path: Path) -> None:
     store = Database(database_url(postgres.made(), tmp_path))
     client, port = _client_of(store)
-    url, moments = store.url.render_as_string(hide_password=False).replace("+psycopg", ""), random.Random(4)
-    process, thread = _service(url, port, tmp_path), threading.Thread(target=client.work)
-    thread.start()
-    try:
+    moments = random.Random(4)
+    with _at_work(client, lambda: _service(store, port, tmp_path)):
         for _ in range(KILLS):
             time.sleep(moments.uniform(0.05, 0.6))
             postgres.kill()
             time.sleep(moments.uniform(0, 0.2))
             postgres.start()
         time.sleep(0.5)
-    finally:
-        client.stop.set()
-        thread.join(60)
-        process.kill()
-        process.wait(60)
     _check(client, store, tmp_path)
     store.close()

@@ -173,6 +173,18 @@ def test_a_scene_that_cannot_be_read_is_named_and_the_next_one_shown(colours: Pa
     assert record["chips"] == 2
 
 
+def test_of_what_clouds_hide_the_classification_alone_is_read(colours: Path, tmp_path: Path) -> None:
+    hidden = folder_of(colours, AFTER[-1])
+    classes = read_raster(hidden / "scl.tif")
+    write_raster(hidden / "scl.tif", np.full_like(classes, 9), TRANSFORM @ TRANSFORM.scale(2))
+    cut_short(hidden / "red.tif", 0.3)
+    _scan(colours, tmp_path / "out")
+    told = {row["day"]: row for row in pq.read_table(tmp_path / "out" / SERIES_FILE).to_pylist()}
+    assert (told[AFTER[-1]]["ndvi"], told[AFTER[-1]]["clear_share"]) == (None, 0)
+    assert told[AFTER[-2]]["ndvi"] is not None
+    assert not _record(tmp_path / "out")["chips_unread"]
+
+
 def test_the_series_tells_the_patchs_mean_ndvi_of_each_date(colours: Path, tmp_path: Path) -> None:
     (alert,) = _scan(colours, tmp_path / "out").alerts
     rows = pq.read_table(tmp_path / "out" / SERIES_FILE).to_pylist()

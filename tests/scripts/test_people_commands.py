@@ -10,8 +10,8 @@ from argon2 import PasswordHasher
 from typer.testing import CliRunner
 
 from api.identity import passwords
-from api.identity.accounts import has_accounts
 from api.store.database import Database, database_url
+from api.store.reading import state_of
 from api.store.upgrading import upgrade
 from scripts.cli import app
 from tiles.errors import ConflictError, InvalidParameterError, NotFoundError
@@ -37,7 +37,7 @@ def test_accounts_are_made_listed_invited_and_ended(data_dir: Path) -> None:
     assert _user("create", EMAIL, "--name", "Zoé", "--role", "administrator", given=PASSWORD) == "1: administrator.\n"
     assert _user("create", "ana@example.org", "--name", "Ana", "--departement", "2A", given=PASSWORD).startswith("2")
     database = Database(database_url(None, data_dir))
-    assert has_accounts(database)
+    assert state_of(database).accounts
     database.close()
     assert _user("invite", "new@example.org", "--role", "analyst").startswith("http://127.0.0.1:8000/invitation#")
     assert _user("reset", EMAIL).startswith("http://127.0.0.1:8000/reset#")

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from api.access import Right, create_token, find_caller
-from api.identity.accounts import has_accounts, make_person
+from api.access import create_token, find_caller
+from api.identity.accounts import make_person
 from api.identity.invitations import Invited, invite
-from api.identity.roles import Role
+from api.identity.roles import Right, Role
 from api.identity.sessions import start_session
 from api.store.copying import backup, check, copy, restore
 from api.store.database import SQLITE_FILE, Database, database_url
 from api.store.ingesting import ingest
+from api.store.reading import state_of
 from api.store.reviews import Author, Decision, review
 from api.store.scan_files import ScanKind
 from api.store.tables import metadata
@@ -64,7 +65,7 @@ def test_sqlite_to_postgresql_and_back_loses_nothing(
     for database in (there, back):
         assert check(database) == []
         assert find_caller(database, token).name == "token:télé"
-        assert has_accounts(database)
+        assert state_of(database).accounts
         # Numbers of new rows go on behind those that were copied.
         assert ingest(database, scan_files([found_alert(50, latitude=10)], "2026-11"), data_dir=Path("data")).new == 1
         database.close()
