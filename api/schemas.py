@@ -415,3 +415,29 @@ class PageSettings(BaseModel):
     openid: bool = Field(description="Whether one may sign in at an OpenID provider.")
     accounts: bool = Field(description="Whether anybody has an account: until then all may read all.")
     extent: list[float] | None = Field(description="West, south, east, north of the alerts.")
+
+
+class PlaceEntry(BaseModel):
+    """Somewhere that has a name."""
+
+    kind: Literal["commune", "departement"]
+    code: str = Field(description="INSEE's.", examples=["40246"])
+    name: str = Field(examples=["Sabres"])
+    bbox: list[float] = Field(
+        description="West, south, east, north in degrees.", examples=[[-0.95, 44.05, -0.6, 44.23]]
+    )
+
+
+class BaseFeature(BaseModel):
+    """A feature of the base map."""
+
+    type: Literal["Feature"]
+    geometry: Geometry
+    properties: dict[str, str]
+
+
+class FeatureCollectionOfBase(BaseModel):
+    """Features of the base map."""
+
+    type: Literal["FeatureCollection"]
+    features: list[BaseFeature]

@@ -19,10 +19,12 @@ from api.identity.provider import Provider
 from api.middleware import Figures
 from api.photos.keeping import PhotoFiles, open_photos
 from api.photos.uploads import Uploads
+from api.places import Places
 from api.settings import Settings
 from api.store.database import Database
 from api.store.reading import StoreState, state_of
 from api.store.scope import EVERYTHING, PUBLISHED, Scope
+from detector.layers.store import LAYERS_FOLDER
 
 Deliver = Callable[[str, str], None]
 """Takes an e-mail and the address by which its owner sets a new password."""
@@ -57,6 +59,7 @@ class Service:
         self.photos: PhotoFiles = open_photos(self.settings.photos, self.data_dir)
         # Photos wait for each other here, not in the threads that all requests share.
         self.photo_thread = CapacityLimiter(1)
+        self.places = Places(self.data_dir / LAYERS_FOLDER)
         self.uploads = Uploads(self.data_dir / "uploads", self.photos, self.database)
 
     @property

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from api.store.cells import CELL_LEVELS, LEVELS, CellCounts
-from api.store.conditions import box_condition, condition
+from api.store.conditions import Conditions, condition, conditions_of
 from api.store.database import Database
+from api.store.filters import AlertFilter
 from api.store.scope import EVERYTHING, Scope
 from api.store.tables import alert_cells, alerts
 from tiles.errors import NotFoundError
@@ -84,7 +85,9 @@ class TileAddress:
         return np.column_stack([x, y]) * _EXTENT
 
 
-def alerts_tile(database: Database, address: TileAddress, scope: Scope = EVERYTHING) -> bytes:
+def alerts_tile(
+    database: Database, address: TileAddress, scope: Scope = EVERYTHING, asked: AlertFilter | None = None
+) -> bytes:
     """A tile of the alerts that stand; empty where there is none.
 
     Parameters
@@ -96,11 +99,20 @@ def alerts_tile(database: Database, address: TileAddress, scope: Scope = EVERYTH
         a 32 x 32 grid. Beyond, the layer ``alerts`` holds outlines.
     scope
         Alerts that may be known of.
+    asked
+        Which of them; its box and its order do not matter.
+
+    Raises
+    ------
+    tiles.errors.FilterError
+        When the filter will not do.
     """
-    if address.z < FURTHEST_WITH_OUTLINES:
-        kept = _kept_counts(database, address) if scope.everything else _counted(database, address, scope)
-        return _encoded("cells", _cells(address, kept))
-    return _encoded("alerts", _outlines(database, address, scope))
+    asked = asked or AlertFilter()
+    if address.z >= FURTHEST_WITH_OUTLINES:
+        return _encoded("alerts", _outlines(database, address, scope, asked))
+    is_whole = scope.everything and asked == AlertFilter()
+    kept = _kept_counts(database, address) if is_whole else _counted(database, address, scope, asked)
+    return _encoded("cells", _cells(address, kept))
 
 
 _Counts = dict[tuple[int, int], tuple[int, int, int]]
@@ -118,14 +130,14 @@ def _kept_counts(database: Database, address: TileAddress) -> _Counts:
     return {(row.x, row.y): (row.alerts, row.abusive, row.area_m2) for row in rows}
 
 
-def _counted(database: Database, address: TileAddress, scope: Scope) -> _Counts:
+def _counted(database: Database, address: TileAddress, scope: Scope, asked: AlertFilter) -> _Counts:
     """The same of a part of the alerts, of which no counts are kept."""
     columns = [alerts.c[name] for name in ("status", "area_ha", "potentially_abusive", *_BOUNDS)]
     counts = CellCounts()
     with database.reading() as connection:
-        box = box_condition(connection, alerts, address.bounds())
-        query = sa.select(*columns).where(*map(condition, ("standing", *box.shape, *scope.shape)))
-        for row in connection.execute(query, {**box.values, **scope.values}).mappings():
+        conditions = _within(connection, asked, address.bounds(), scope)
+        query = sa.select(*columns).where(*_clauses(conditions))
+        for row in connection.execute(query, dict(conditions.values)).mappings():
             counts.add(dict(row))
     level, side = address.z + CELL_LEVELS, 1 << CELL_LEVELS
     return {
@@ -147,12 +159,24 @@ def _cells(address: TileAddress, counts: _Counts) -> list[dict[str, Any]]:
     ]
 
 
-def _outlines(database: Database, address: TileAddress, scope: Scope) -> list[dict[str, Any]]:
+def _within(
+    connection: sa.Connection, asked: AlertFilter, bounds: tuple[float, float, float, float], scope: Scope
+) -> Conditions:
+    box = ",".join(f"{side:.9f}" for side in bounds)
+    return conditions_of(connection, asked.model_copy(update={"bbox": box, "sortby": None}), scope)
+
+
+def _clauses(conditions: Conditions) -> list[sa.ColumnElement[bool]]:
+    clauses = [condition(name) for name in conditions.shape]
+    return clauses if conditions.besides is None else [*clauses, conditions.besides]
+
+
+def _outlines(database: Database, address: TileAddress, scope: Scope, asked: AlertFilter) -> list[dict[str, Any]]:
     columns = [alerts.c[name] for name in _COLUMNS]
     with database.reading() as connection:
-        box = box_condition(connection, alerts, address.bounds(_BUFFER / _EXTENT))
-        query = sa.select(*columns, alerts.c.geometry).where(*map(condition, ("standing", *box.shape, *scope.shape)))
-        rows = connection.execute(query.order_by(alerts.c.seq), {**box.values, **scope.values}).all()
+        conditions = _within(connection, asked, address.bounds(_BUFFER / _EXTENT), scope)
+        query = sa.select(*columns, alerts.c.geometry).where(*_clauses(conditions))
+        rows = connection.execute(query.order_by(alerts.c.seq), dict(conditions.values)).all()
     if not rows:
         return []
     shapes = shapely.transform(shapely.from_wkb([row.geometry for row in rows]), address.units)

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse
 
@@ -20,10 +20,11 @@ from api.basemaps import ATTRIBUTION, LAYERS
 from api.identity.roles import Right
 from api.problems import responses
 from api.routes.features import ROOT
-from api.schemas import BaseLayerEntry, Basemap, PageSettings
-from api.service import current_state, service_of
+from api.schemas import BaseLayerEntry, Basemap, FeatureCollectionOfBase, PageSettings, PlaceEntry
+from api.service import answer, current_state, service_of
 from api.store.reading import extent_of
 from api.store.tables import alerts
+from detector.layers.store import LAYERS_FOLDER
 from detector.pipeline import software_version
 from tiles.errors import NotFoundError
 
@@ -101,6 +102,30 @@ def page_settings(request: Request, response: Response) -> PageSettings:
         openid=service.provider is not None,
         accounts=bool(current_state(request).accounts),
         extent=None if extent is None else list(extent),
+    )
+
+
+@router.get(f"{ROOT}/places", responses=responses(404), tags=["Page"], summary="Communes and départements by name")
+def places(
+    request: Request, q: Annotated[str, Query(min_length=1, max_length=80, examples=["sabres"])]
+) -> list[PlaceEntry]:
+    """Those of the imported layers; the best twenty."""
+    return [PlaceEntry.model_validate(asdict(place)) for place in service_of(request).places.search(q)]
+
+
+@router.get(
+    f"{ROOT}/base/departements",
+    responses=responses(304, 404) | {200: {"description": "Outlines.", "model": FeatureCollectionOfBase}},
+    response_class=Response,
+    tags=["Page"],
+    summary="Outlines of the départements",
+)
+def base_departements(request: Request) -> Response:
+    """A map that needs nobody else's: GeoJSON, simplified."""
+    return answer(
+        request,
+        lambda service, _: Response(service.places.departements(), media_type="application/geo+json"),
+        lambda service: [service.data_dir / LAYERS_FOLDER / "departements" / "manifest.json"],
     )
 
 

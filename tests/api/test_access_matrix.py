@@ -57,6 +57,9 @@ PATH = {
     "token": "x" * 43,
     "subscription": "999",
     "key_id": "999999",
+    "id": SECRET.id,
+    "who": "benevole",
+    "name": "none.js",
 }
 MAY = {
     **{right.value: frozenset(role for role in Role if right in ROLE_RIGHTS[role]) for right in Right},

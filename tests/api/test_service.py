@@ -284,6 +284,40 @@ def test_vector_tiles_hold_counts_from_afar_and_outlines_from_near(client: TestC
     assert client.get("/api/v1/tiles/alerts/14/1/1.mvt").content == b""
 
 
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("min_area_ha=20.5", 10),
+        ("potentially_abusive=false", 10),
+        ("departement=33", 0),
+        ("filter=area_ha > 28", 2),
+        ("bbox=0,0,1,1", 30),
+        ("sortby=-area_ha", 30),
+    ],
+)
+def test_vector_tiles_are_filtered_as_the_items_are(client: TestClient, asked: str, expected: int) -> None:
+    far = mapbox_vector_tile.decode(client.get(f"/api/v1/tiles/alerts/4/7/5.mvt?{asked}").content)
+    assert sum(each["properties"]["alerts"] for each in far.get("cells", {"features": []})["features"]) == expected
+    if "bbox" not in asked:
+        near = mapbox_vector_tile.decode(client.get(f"/api/v1/tiles/alerts/12/2042/1487.mvt?{asked}").content)
+        found = {each["properties"]["area_ha"] for each in near.get("alerts", {"features": []})["features"]}
+        whole = mapbox_vector_tile.decode(client.get("/api/v1/tiles/alerts/12/2042/1487.mvt").content)
+        there = {each["properties"]["area_ha"] for each in whole["alerts"]["features"]}
+        assert len(there) > 3
+        assert found == {area for area in there if _met(asked, area)}
+    assert client.get("/api/v1/tiles/alerts/4/7/5.mvt?colour=red").status_code == 400
+
+
+def _met(asked: str, area_ha: float) -> bool:
+    rules = {
+        "min_area_ha=20.5": area_ha >= 20.5,
+        "potentially_abusive=false": area_ha <= 10,
+        "departement=33": False,
+        "filter=area_ha > 28": area_ha > 28,
+    }
+    return rules.get(asked, True)
+
+
 def test_zones_are_taken_from_the_layers(client: TestClient, filled: Database, tmp_path: Path) -> None:
     assert take_zones(filled, LayerStore(tmp_path / "layers")).layers == {}
     assert _get(client, "/api/v1/collections/zones/items")["features"] == []

@@ -2,6 +2,8 @@
 import { useSignal, useSignalEffect } from "@preact/signals";
 import type { ComponentType } from "preact";
 import { place } from "./navigation";
+import { Badge } from "./offline/badge";
+import { update, updateReady } from "./offline/registration";
 import { ROOMS, type RoomProps, roomAt } from "./rooms";
 import { me, signedIn } from "./session";
 import { bilingual, language, speak } from "./words";
@@ -24,6 +26,8 @@ const t = bilingual({
     nothing: "Il n'y a rien à cette adresse.",
     failed: "Cette partie de la page n'a pas pu être chargée : vérifiez le réseau et réessayez.",
     toMap: "Voir la carte",
+    newer: "Une nouvelle version de la page est prête.",
+    update: "La charger",
   },
   en: {
     bar: {
@@ -42,6 +46,8 @@ const t = bilingual({
     nothing: "There is nothing at this address.",
     failed: "This part of the page could not be loaded: check the network and try again.",
     toMap: "See the map",
+    newer: "A new version of the page is ready.",
+    update: "Load it",
   },
 });
 
@@ -52,6 +58,14 @@ export function App() {
         {t().skip}
       </a>
       <Bar />
+      {updateReady.value ? (
+        <p class="notice" role="status">
+          {t().newer}{" "}
+          <button type="button" class="second" onClick={update}>
+            {t().update}
+          </button>
+        </p>
+      ) : null}
       <main id="content" tabIndex={-1}>
         <Shown />
       </main>
@@ -75,6 +89,7 @@ function Bar() {
         ))}
       </nav>
       <div class="who">
+        <Badge />
         <button
           type="button"
           class="quiet"

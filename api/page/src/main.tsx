@@ -1,14 +1,16 @@
 import { render } from "preact";
 import { App } from "./app";
 import { followLinks } from "./navigation";
+import { watchOutbox } from "./offline/outbox";
+import { register } from "./offline/registration";
 import { recognise } from "./session";
 import "./style.css";
 import { language } from "./words";
 
 document.documentElement.lang = language.value;
 followLinks();
-void recognise();
 render(<App />, document.getElementById("page") as HTMLElement);
-if ("serviceWorker" in navigator && import.meta.env.PROD) {
-  void navigator.serviceWorker.register("/worker.js", { scope: "/" });
-}
+recognise()
+  .then(watchOutbox)
+  .catch((error: unknown) => console.error("The queue could not be read", error));
+register().catch((error: unknown) => console.error("The page will not work without network", error));

@@ -6,6 +6,7 @@ import { type Signal, signal } from "@preact/signals";
 import type { Feature, FeatureCollection } from "geojson";
 import type { AlertFeature } from "../alert/feature";
 import { tilesOver } from "../map/basemaps";
+import { boxOf } from "../map/box";
 import { ask, askJson, ROOT } from "../server/client";
 import { kept } from "./database";
 
@@ -62,7 +63,7 @@ export async function planOf(wanted: Wanted): Promise<Plan> {
   }
   const inside = wanted.circle === undefined ? features : features.filter((one) => isWithin(one, wanted.circle as [number, number, number]));
   const files = inside.flatMap(({ id }) => addressesOf(id));
-  const tiles = wanted.withMap ? [...new Set(inside.flatMap((one) => tilesOver(boundsOf(one))))] : [];
+  const tiles = wanted.withMap ? [...new Set(inside.flatMap((one) => tilesOver(boxOf(one))))] : [];
   const bytes = inside.length * (4 * BYTES.chip + 2 * BYTES.text) + tiles.length * BYTES.tile;
   return { features: inside, addresses: [...files, ...tiles], bytes };
 }
@@ -192,16 +193,6 @@ export async function offlineAlert(id: string): Promise<AlertFeature | null> {
   return ((await kept((db) => db.get("alerts", id)))?.feature as AlertFeature | undefined) ?? null;
 }
 
-/** West, south, east, north of a feature. */
-export function boundsOf(feature: Feature): [number, number, number, number] {
-  const { geometry } = feature;
-  const parts = geometry.type === "Polygon" ? [geometry.coordinates] : geometry.type === "MultiPolygon" ? geometry.coordinates : [];
-  const all = parts.flat(2);
-  const lons = all.map(([lon]) => lon ?? 0);
-  const lats = all.map(([, lat]) => lat ?? 0);
-  return [Math.min(...lons), Math.min(...lats), Math.max(...lons), Math.max(...lats)];
-}
-
 const KM_A_DEGREE = 111.2;
 
 /** A box around a circle, as `bbox` has it. */
@@ -212,7 +203,7 @@ export function boxAround([lon, lat, km]: [number, number, number]): string {
 }
 
 function isWithin(feature: Feature, [lon, lat, km]: [number, number, number]): boolean {
-  const [west, south, east, north] = boundsOf(feature);
+  const [west, south, east, north] = boxOf(feature);
   const apart = Math.hypot(((west + east) / 2 - lon) * Math.cos((lat * Math.PI) / 180), (south + north) / 2 - lat);
   return apart * KM_A_DEGREE <= km;
 }

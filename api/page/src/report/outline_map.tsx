@@ -1,8 +1,7 @@
 /** The outline of a felling, corrected by drawing; loaded when its step is entered. */
 import { useSignal } from "@preact/signals";
 import type { Geometry, Polygon } from "geojson";
-import { LngLatBounds, Map as MapView } from "maplibre-gl";
-import "maplibre-gl/dist/maplibre-gl.css";
+import { LngLatBounds, MapView } from "../map/engine";
 import { useEffect, useRef } from "preact/hooks";
 import { TerraDraw, TerraDrawPolygonMode, TerraDrawSelectMode } from "terra-draw";
 import { TerraDrawMapLibreGLAdapter } from "terra-draw-maplibre-gl-adapter";
