@@ -76,13 +76,12 @@ def page_headers(tiles_origin: str | None) -> dict[str, str]:
 
 def _room(request: Request) -> FileResponse:
     """The page."""
-    headers = page_headers(service_of(request).settings.basemap_origin())
-    return _file("index.html", {**headers, "Cache-Control": "no-cache"})
+    return _file(request, "index.html", "no-cache")
 
 
 def _named(request: Request) -> FileResponse:
     """A file of the page that has one name for good."""
-    return _file(request.url.path.removeprefix("/"), {"Cache-Control": "no-cache"})
+    return _file(request, request.url.path.removeprefix("/"), "no-cache")
 
 
 @router.get(f"{ROOT}/page", responses=responses(), tags=["Page"], summary="What the page needs to know first")
@@ -130,13 +129,15 @@ def base_departements(request: Request) -> Response:
 
 
 @router.get("/assets/{name}", include_in_schema=False)
-def asset(name: Annotated[str, PathParameter(pattern=_BUILT_NAME)]) -> FileResponse:
+def asset(request: Request, name: Annotated[str, PathParameter(pattern=_BUILT_NAME)]) -> FileResponse:
     """A built file, whose name changes with its content."""
     kept = "public, max-age=31536000, immutable" if _HOLDS_DIGEST.search(name) else "no-cache"
-    return _file(f"assets/{name}", {"Cache-Control": kept})
+    return _file(request, f"assets/{name}", kept)
 
 
-def _file(name: str, headers: dict[str, str]) -> FileResponse:
+def _file(request: Request, name: str, kept: str) -> FileResponse:
+    """A file; a worker obeys the policy of its own file, not the page's."""
+    headers = {**page_headers(service_of(request).settings.basemap_origin()), "Cache-Control": kept}
     path = WEB_FOLDER / name
     if not path.is_file():
         sentence = "no such file of the page" if (WEB_FOLDER / "index.html").is_file() else "no page: run `make web`"
