@@ -47,12 +47,17 @@ export function tilesOver([west, south, east, north]: [number, number, number, n
     const [right, bottom] = tileAt(east, south, zoom);
     const found = [];
     for (let x = left; x <= right; x++) for (let y = top; y <= bottom; y++) found.push([x, y]);
-    return found.map(([x, y]) => address.replace("{z}", String(zoom)).replace("{x}", String(x)).replace("{y}", String(y)));
+    return found.map(([x, y]) =>
+      address.replace("{z}", String(zoom)).replace("{x}", String(x)).replace("{y}", String(y)),
+    );
   });
 }
 
 function tileAt(lon: number, lat: number, zoom: number): [number, number] {
   const size = 2 ** zoom;
   const radians = (lat * Math.PI) / 180;
-  return [Math.floor(((lon + 180) / 360) * size), Math.floor(((1 - Math.asinh(Math.tan(radians)) / Math.PI) / 2) * size)];
+  return [
+    Math.floor(((lon + 180) / 360) * size),
+    Math.floor(((1 - Math.asinh(Math.tan(radians)) / Math.PI) / 2) * size),
+  ];
 }

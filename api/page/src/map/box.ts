@@ -6,7 +6,8 @@ export type Box = [number, number, number, number];
 /** The box of a feature's outline. */
 export function boxOf(feature: Feature): Box {
   const { geometry } = feature;
-  const parts = geometry.type === "Polygon" ? [geometry.coordinates] : geometry.type === "MultiPolygon" ? geometry.coordinates : [];
+  const parts =
+    geometry.type === "Polygon" ? [geometry.coordinates] : geometry.type === "MultiPolygon" ? geometry.coordinates : [];
   const all = parts.flat(2);
   const lons = all.map(([lon]) => lon ?? 0);
   const lats = all.map(([, lat]) => lat ?? 0);

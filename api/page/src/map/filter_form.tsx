@@ -22,7 +22,12 @@ export function FilterForm() {
         filterBy({});
       }}
     >
-      <Text name="departement" pattern="\s*([0-9][0-9AB]|97[1-6])(\s*,\s*([0-9][0-9AB]|97[1-6]))*\s*" value={chosen.departement} set={set} />
+      <Text
+        name="departement"
+        pattern="\s*([0-9][0-9AB]|97[1-6])(\s*,\s*([0-9][0-9AB]|97[1-6]))*\s*"
+        value={chosen.departement}
+        set={set}
+      />
       <Text name="commune" value={chosen.commune} set={set} />
       <label>
         {t().names.since}
@@ -34,7 +39,13 @@ export function FilterForm() {
       </label>
       <label>
         {t().names.min_area_ha}
-        <input type="number" min={0} step={0.5} value={chosen.min_area_ha ?? ""} onChange={(event) => set("min_area_ha", event.currentTarget.value)} />
+        <input
+          type="number"
+          min={0}
+          step={0.5}
+          value={chosen.min_area_ha ?? ""}
+          onChange={(event) => set("min_area_ha", event.currentTarget.value)}
+        />
       </label>
       <label>
         {t().names.min_probability}
@@ -44,14 +55,35 @@ export function FilterForm() {
           max={100}
           step={5}
           value={chosen.min_probability === undefined ? "" : Math.round(Number(chosen.min_probability) * 100)}
-          onChange={(event) => set("min_probability", event.currentTarget.value === "" ? "" : String(Number(event.currentTarget.value) / 100))}
+          onChange={(event) =>
+            set(
+              "min_probability",
+              event.currentTarget.value === "" ? "" : String(Number(event.currentTarget.value) / 100),
+            )
+          }
         />
       </label>
-      <Choice name="potentially_abusive" choices={{ true: t().yes, false: t().no }} value={chosen.potentially_abusive} set={set} />
-      <Choice name="criterion" choices={Object.fromEntries(CRITERIA.map((code) => [code, t().criterion[code] ?? code]))} value={chosen.criterion} set={set} />
+      <Choice
+        name="potentially_abusive"
+        choices={{ true: t().yes, false: t().no }}
+        value={chosen.potentially_abusive}
+        set={set}
+      />
+      <Choice
+        name="criterion"
+        choices={Object.fromEntries(CRITERIA.map((code) => [code, t().criterion[code] ?? code]))}
+        value={chosen.criterion}
+        set={set}
+      />
       <Choice name="state" choices={t().state} value={chosen.state} set={set} />
       <Choice name="review" choices={t().review} value={chosen.review} set={set} />
-      <Choice name="sortby" choices={Object.fromEntries(Object.entries(t().sort).filter(([code]) => code !== ""))} none={t().sort[""]} value={chosen.sortby} set={set} />
+      <Choice
+        name="sortby"
+        choices={Object.fromEntries(Object.entries(t().sort).filter(([code]) => code !== ""))}
+        none={t().sort[""]}
+        value={chosen.sortby}
+        set={set}
+      />
       <button type="reset" class="second">
         {t().reset}
       </button>
@@ -59,7 +91,11 @@ export function FilterForm() {
   );
 }
 
-type FieldProps = { name: Exclude<Name, "datetime">; value: string | undefined; set: (name: Name, value: string) => void };
+type FieldProps = {
+  name: Exclude<Name, "datetime">;
+  value: string | undefined;
+  set: (name: Name, value: string) => void;
+};
 
 function Text({ name, value, set, pattern }: FieldProps & { pattern?: string }) {
   return (
@@ -80,7 +116,13 @@ function Text({ name, value, set, pattern }: FieldProps & { pattern?: string }) 
   );
 }
 
-function Choice({ name, value, set, choices, none }: FieldProps & { choices: Record<string, string>; none?: string | undefined }) {
+function Choice({
+  name,
+  value,
+  set,
+  choices,
+  none,
+}: FieldProps & { choices: Record<string, string>; none?: string | undefined }) {
   return (
     <label>
       {t().names[name]}

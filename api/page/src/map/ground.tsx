@@ -31,7 +31,10 @@ export function GroundChoice() {
       <summary>{t().ground}</summary>
       <fieldset>
         <legend class="unseen-text">{t().ground}</legend>
-        {[...layers.filter((layer) => layer.kind === "base").map((layer) => [layer.id, nameOf(layer)]), ["none", t().plain]].map(([id, name]) => (
+        {[
+          ...layers.filter((layer) => layer.kind === "base").map((layer) => [layer.id, nameOf(layer)]),
+          ["none", t().plain],
+        ].map(([id, name]) => (
           <label key={id} class="tick">
             <input
               type="radio"

@@ -1,6 +1,12 @@
 /** What the map shows: IGN's maps, alerts as counts from afar and as outlines from near, those taken along. */
 import type { FeatureCollection } from "geojson";
-import type { ExpressionSpecification, GeoJSONSource, LayerSpecification, Map as MapView, VectorTileSource } from "maplibre-gl";
+import type {
+  ExpressionSpecification,
+  GeoJSONSource,
+  LayerSpecification,
+  Map as MapView,
+  VectorTileSource,
+} from "maplibre-gl";
 import { ROOT } from "../server/client";
 import { language } from "../words";
 import { type BaseLayer, tileAddress } from "./basemaps";
@@ -27,7 +33,13 @@ export function tilesOf(filters: Filters): string[] {
 /** Lay the alerts on the map. */
 export function addAlerts(map: MapView, filters: Filters): void {
   map.addSource(ALERTS, { type: "vector", tiles: tilesOf(filters), minzoom: 0, maxzoom: MOST_TILE_ZOOM });
-  map.addSource(TAKEN, { type: "geojson", data: empty(), cluster: true, clusterMaxZoom: OUTLINES_FROM - 1, clusterRadius: 40 });
+  map.addSource(TAKEN, {
+    type: "geojson",
+    data: empty(),
+    cluster: true,
+    clusterMaxZoom: OUTLINES_FROM - 1,
+    clusterRadius: 40,
+  });
   const cells = { source: ALERTS, "source-layer": "cells" };
   const outlines = { source: ALERTS, "source-layer": ALERTS };
   const layers: LayerSpecification[] = [
@@ -83,7 +95,13 @@ function shapes(id: string, of: Of): LayerSpecification[] {
   const also: ExpressionSpecification[] = of.filter === undefined ? [] : [of.filter];
   return [
     { id: `${id}-fill`, type: "fill", ...of, paint: { "fill-color": COLOUR, "fill-opacity": 0.3 } },
-    { id: `${id}-line`, type: "line", ...of, filter: ["all", ...also, ["!", provisional]], paint: { "line-color": COLOUR, "line-width": 2.5 } },
+    {
+      id: `${id}-line`,
+      type: "line",
+      ...of,
+      filter: ["all", ...also, ["!", provisional]],
+      paint: { "line-color": COLOUR, "line-width": 2.5 },
+    },
     {
       id: `${id}-broken`,
       type: "line",
@@ -123,7 +141,13 @@ export function showGround(map: MapView, url: string, attribution: string, layer
     map.removeSource(id);
     return;
   }
-  map.addSource(id, { type: "raster", tiles: [tileAddress(url, layer)], tileSize: 256, maxzoom: layer.max_zoom, attribution });
+  map.addSource(id, {
+    type: "raster",
+    tiles: [tileAddress(url, layer)],
+    tileSize: 256,
+    maxzoom: layer.max_zoom,
+    attribution,
+  });
   const paint = layer.kind === "overlay" ? { "raster-opacity": 0.6 } : {};
   // Base maps lie lowest, then what is laid on top of them, then the alerts.
   const above = layer.kind === "base" ? firstOf(map, "ground-") : undefined;

@@ -105,7 +105,8 @@ function Line({ feature }: { feature: AlertFeature }) {
       <a
         href={`/alertes/${encodeURIComponent(feature.id)}`}
         ref={(element) => {
-          if (isPointed && element !== null && document.activeElement !== element) element.scrollIntoView({ block: "nearest" });
+          if (isPointed && element !== null && document.activeElement !== element)
+            element.scrollIntoView({ block: "nearest" });
         }}
         onMouseEnter={() => {
           pointed.value = feature.id;
@@ -119,7 +120,9 @@ function Line({ feature }: { feature: AlertFeature }) {
           {placeOf(told) ?? t().unknownPlace} · {t().hectares(number(told.area_ha, 1))}
         </span>
         <span>
-          {told.last_intact === null ? t().cutBefore(day(told.first_low)) : t().cut(day(told.last_intact), day(told.first_low))}
+          {told.last_intact === null
+            ? t().cutBefore(day(told.first_low))
+            : t().cut(day(told.last_intact), day(told.first_low))}
         </span>
         <span class="tags">
           <span class="tag">{t().state[told.state] ?? told.state}</span>

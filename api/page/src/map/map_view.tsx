@@ -5,9 +5,9 @@ import { go, place } from "../navigation";
 import { offlineAlerts } from "../offline/areas";
 import { settings } from "./basemaps";
 import type { Box } from "./box";
-import { LngLatBounds, MapView as Engine, GeolocateControl, NavigationControl, ScaleControl } from "./engine";
+import { MapView as Engine, GeolocateControl, LngLatBounds, NavigationControl, ScaleControl } from "./engine";
 import { filters, tell } from "./filters";
-import { GroundChoice, overlays, ground } from "./ground";
+import { GroundChoice, ground, overlays } from "./ground";
 import { addAlerts, COUNT_LAYERS, filterAlerts, nameOf, OUTLINE_LAYERS, select, showGround, showTaken } from "./layers";
 import { baseStyle } from "./style";
 import { onShow, pointed, seen } from "./view";
@@ -57,7 +57,8 @@ export default function MapRoom() {
     const basemap = settings.value?.basemap;
     const chosen = [ground.value, ...overlays.value];
     if (!ready.value || map.current === null || !basemap) return;
-    for (const layer of basemap.layers) showGround(map.current, basemap.url, basemap.attribution, layer, chosen.includes(layer.id));
+    for (const layer of basemap.layers)
+      showGround(map.current, basemap.url, basemap.attribution, layer, chosen.includes(layer.id));
   });
 
   return (
@@ -86,11 +87,16 @@ function open(container: HTMLDivElement): Engine {
     maxZoom: 19,
     dragRotate: false,
     pitchWithRotate: false,
-    ...(told ? { center: [lon as number, lat as number], zoom: zoom as number } : { bounds: extent, fitBoundsOptions: { padding: 40, maxZoom: 14 } }),
+    ...(told
+      ? { center: [lon as number, lat as number], zoom: zoom as number }
+      : { bounds: extent, fitBoundsOptions: { padding: 40, maxZoom: 14 } }),
   });
   view.touchZoomRotate.disableRotation();
   view.addControl(new NavigationControl({ showCompass: false }), "top-right");
-  view.addControl(new GeolocateControl({ positionOptions: { enableHighAccuracy: true }, trackUserLocation: true }), "top-right");
+  view.addControl(
+    new GeolocateControl({ positionOptions: { enableHighAccuracy: true }, trackUserLocation: true }),
+    "top-right",
+  );
   view.addControl(new ScaleControl({}), "bottom-left");
   return view;
 }

@@ -1,9 +1,9 @@
 /** What of the ground is seen, and what is asked of it: the map and the list share it. */
 import { type Signal, signal } from "@preact/signals";
-import { type AlertFeature, type AlertProperties } from "../alert/feature";
+import type { AlertFeature, AlertProperties } from "../alert/feature";
 import { offlineAlerts } from "../offline/areas";
-import { type Box, boxOf } from "./box";
 import { askJson, NotReached, ROOT } from "../server/client";
+import { type Box, boxOf } from "./box";
 import { type Filters, queryOf } from "./filters";
 
 /** West, south, east, north of the map; null where there is no map: then all of the ground counts. */

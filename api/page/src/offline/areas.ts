@@ -61,7 +61,10 @@ export async function planOf(wanted: Wanted): Promise<Plan> {
     // The service may be reached by another name than it knows of.
     next = link === undefined ? null : new URL(link.href).pathname + new URL(link.href).search;
   }
-  const inside = wanted.circle === undefined ? features : features.filter((one) => isWithin(one, wanted.circle as [number, number, number]));
+  const inside =
+    wanted.circle === undefined
+      ? features
+      : features.filter((one) => isWithin(one, wanted.circle as [number, number, number]));
   const files = inside.flatMap(({ id }) => addressesOf(id));
   const tiles = wanted.withMap ? [...new Set(inside.flatMap((one) => tilesOver(boxOf(one))))] : [];
   const bytes = inside.length * (4 * BYTES.chip + 2 * BYTES.text) + tiles.length * BYTES.tile;
@@ -71,7 +74,9 @@ export async function planOf(wanted: Wanted): Promise<Plan> {
 /** Addresses of an alert's pictures and texts, as its room asks for them. */
 export function addressesOf(id: string): string[] {
   const root = `${ROOT}/alerts/${encodeURIComponent(id)}`;
-  const chips = ["before", "after"].flatMap((moment) => ["true_colour", "ndvi"].map((kind) => chipAddress(id, moment, kind)));
+  const chips = ["before", "after"].flatMap((moment) =>
+    ["true_colour", "ndvi"].map((kind) => chipAddress(id, moment, kind)),
+  );
   return [...chips, `${root}/series`, `${root}/history`];
 }
 

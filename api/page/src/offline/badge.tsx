@@ -5,7 +5,10 @@ import { waiting } from "./outbox";
 
 const t = bilingual({
   fr: { offline: "Hors ligne", waits: (n: number) => (n === 1 ? "1 envoi en attente" : `${n} envois en attente`) },
-  en: { offline: "Offline", waits: (n: number) => (n === 1 ? "1 thing waits to be sent" : `${n} things wait to be sent`) },
+  en: {
+    offline: "Offline",
+    waits: (n: number) => (n === 1 ? "1 thing waits to be sent" : `${n} things wait to be sent`),
+  },
 });
 
 const online = signal(navigator.onLine);

@@ -92,9 +92,11 @@ export function QueueList() {
 function Line({ errand, act }: { errand: Errand; act: (doing: Promise<void>) => void }) {
   return (
     <li data-state={errand.state}>
-      <strong>{t().what[errand.what]}</strong> <a href={`/alertes/${encodeURIComponent(errand.alertId)}`}>{errand.alertId}</a>
+      <strong>{t().what[errand.what]}</strong>{" "}
+      <a href={`/alertes/${encodeURIComponent(errand.alertId)}`}>{errand.alertId}</a>
       <span>
-        {t().state[errand.state]} · {moment(errand.sentAt ?? errand.since)} · {number(errand.bytes / 1000, 1)} {t().kilobytes}
+        {t().state[errand.state]} · {moment(errand.sentAt ?? errand.since)} · {number(errand.bytes / 1000, 1)}{" "}
+        {t().kilobytes}
         {errand.attempts > 0 && errand.state === "waiting" ? ` · ${t().tried(errand.attempts)}` : ""}
       </span>
       {errand.said === undefined ? null : <span class="problem">{errand.said}</span>}

@@ -4,7 +4,18 @@ import { useEffect } from "preact/hooks";
 import { loadSettings } from "../map/basemaps";
 import { NotReached } from "../server/client";
 import { bilingual, day, number } from "../words";
-import { type AreaRecord, areas, boxAround, leaveBehind, lookAtAreas, type Plan, planOf, stopTaking, takeAlong, type Wanted } from "./areas";
+import {
+  type AreaRecord,
+  areas,
+  boxAround,
+  leaveBehind,
+  lookAtAreas,
+  type Plan,
+  planOf,
+  stopTaking,
+  takeAlong,
+  type Wanted,
+} from "./areas";
 import { NoRoom } from "./database";
 import { QueueList } from "./queue_list";
 import "./offline.css";
@@ -12,7 +23,8 @@ import "./offline.css";
 const t = bilingual({
   fr: {
     title: "Sur le terrain",
-    intro: "Prenez une zone avec vous : ses alertes, leurs images et la carte restent sur cet appareil et marchent sans réseau.",
+    intro:
+      "Prenez une zone avec vous : ses alertes, leurs images et la carte restent sur cet appareil et marchent sans réseau.",
     take: "Prendre une zone",
     kind: { departement: "Un département", circle: "Autour de moi", mine: "Mes alertes à visiter" },
     departement: "Numéro du département",
@@ -89,7 +101,8 @@ export default function Room() {
 
 function sentence(error: unknown): string {
   if (error instanceof NotReached) return t().noNetwork;
-  if (error instanceof NoRoom || (error instanceof DOMException && error.name === "QuotaExceededError")) return t().noRoom;
+  if (error instanceof NoRoom || (error instanceof DOMException && error.name === "QuotaExceededError"))
+    return t().noRoom;
   return error instanceof Error ? error.message : String(error);
 }
 
@@ -199,7 +212,11 @@ function Take() {
           <p>{t().nothing}</p>
         ) : (
           <p>
-            {t().size(planned.value.plan.features.length, planned.value.plan.addresses.length, megabytes(planned.value.plan.bytes))}{" "}
+            {t().size(
+              planned.value.plan.features.length,
+              planned.value.plan.addresses.length,
+              megabytes(planned.value.plan.bytes),
+            )}{" "}
             <button type="button" onClick={() => void download()}>
               {t().download}
             </button>

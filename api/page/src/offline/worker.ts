@@ -4,10 +4,11 @@
  *
  * It never touches the database, where the queue is. A new version waits until a person has the page load it.
  */
+
+import type { WorkboxPlugin } from "workbox-core/types.js";
 import { ExpirationPlugin } from "workbox-expiration";
 import { cleanupOutdatedCaches, createHandlerBoundToURL, precacheAndRoute } from "workbox-precaching";
 import { NavigationRoute, registerRoute } from "workbox-routing";
-import type { WorkboxPlugin } from "workbox-core/types.js";
 import { CacheFirst, NetworkFirst, StaleWhileRevalidate } from "workbox-strategies";
 
 declare const self: ServiceWorkerGlobalScope;
@@ -48,7 +49,10 @@ registerRoute(
   new CacheFirst({
     cacheName: "sylvigie-ground",
     plugins: [
-      { cachedResponseWillBeUsed: async ({ cachedResponse, request }) => cachedResponse ?? (await (await caches.open(AREAS)).match(request)) },
+      {
+        cachedResponseWillBeUsed: async ({ cachedResponse, request }) =>
+          cachedResponse ?? (await (await caches.open(AREAS)).match(request)),
+      },
       atMost(600, 60),
     ],
   }),

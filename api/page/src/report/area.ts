@@ -12,7 +12,8 @@ const RADIUS_M = 6_371_007.2;
  */
 export function hectares(geometry: Geometry): number {
   if (geometry.type === "Polygon") return polygonM2(geometry.coordinates) / 10_000;
-  if (geometry.type === "MultiPolygon") return geometry.coordinates.reduce((sum, rings) => sum + polygonM2(rings), 0) / 10_000;
+  if (geometry.type === "MultiPolygon")
+    return geometry.coordinates.reduce((sum, rings) => sum + polygonM2(rings), 0) / 10_000;
   return 0;
 }
 

@@ -23,7 +23,8 @@ export default function Mine() {
       const { reports } = await askJson<Schemas["Reports"]>("reports");
       received.value = newest(reports);
     } catch (error) {
-      received.value = error instanceof NotReached ? t().offline : error instanceof Error ? error.message : String(error);
+      received.value =
+        error instanceof NotReached ? t().offline : error instanceof Error ? error.message : String(error);
     }
   }
   const sent = errands.value.filter((one) => one.state === "sent").length;
@@ -95,8 +96,8 @@ function Received({ found, edit }: { found: Report[] | string | null; edit: (rep
       {found.map((report) => (
         <li key={report.id}>
           <span>
-            <a href={`/alertes/${encodeURIComponent(report.alert_id)}`}>{report.alert_id}</a> · {day(report.observed_on)} ·{" "}
-            {t().version(report.version)}
+            <a href={`/alertes/${encodeURIComponent(report.alert_id)}`}>{report.alert_id}</a> ·{" "}
+            {day(report.observed_on)} · {t().version(report.version)}
           </span>
           <button type="button" class="second" onClick={() => edit(report)}>
             {t().edit}

@@ -1,10 +1,10 @@
 /** The outline of a felling, corrected by drawing; loaded when its step is entered. */
 import { useSignal } from "@preact/signals";
 import type { Geometry, Polygon } from "geojson";
-import { LngLatBounds, MapView } from "../map/engine";
 import { useEffect, useRef } from "preact/hooks";
 import { TerraDraw, TerraDrawPolygonMode, TerraDrawSelectMode } from "terra-draw";
 import { TerraDrawMapLibreGLAdapter } from "terra-draw-maplibre-gl-adapter";
+import { LngLatBounds, MapView } from "../map/engine";
 import { baseStyle } from "../map/style";
 import { number } from "../words";
 import { hectares } from "./area";
@@ -138,6 +138,7 @@ function joined(parts: Polygon[]): Geometry | null {
 
 function boundsOf(geometry: Geometry): LngLatBounds {
   const bounds = new LngLatBounds();
-  for (const part of partsOf(geometry)) for (const [lon, lat] of part.coordinates.flat()) bounds.extend([lon ?? 0, lat ?? 0]);
+  for (const part of partsOf(geometry))
+    for (const [lon, lat] of part.coordinates.flat()) bounds.extend([lon ?? 0, lat ?? 0]);
   return bounds;
 }

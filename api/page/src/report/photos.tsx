@@ -82,5 +82,9 @@ function Picture({ photo }: { photo: PhotoDraft }) {
       if (made !== null) URL.revokeObjectURL(made);
     };
   }, [photo.id]);
-  return address.value === null ? <span class="blank" /> : <img src={address.value} alt={photo.name} width={96} height={72} />;
+  return address.value === null ? (
+    <span class="blank" />
+  ) : (
+    <img src={address.value} alt={photo.name} width={96} height={72} />
+  );
 }

@@ -60,7 +60,16 @@ export default function Room({ params }: RoomProps) {
       </p>
     );
   }
-  return <Report alertId={alertId} steps={steps.value} alert={alert.value} draft={draft} change={change} problem={problem.value} />;
+  return (
+    <Report
+      alertId={alertId}
+      steps={steps.value}
+      alert={alert.value}
+      draft={draft}
+      change={change}
+      problem={problem.value}
+    />
+  );
 }
 
 /** The draft of an alert, kept soon after each change and at once when the page is left. */
@@ -165,7 +174,17 @@ function nameOf(step: Step): string {
   return step.kind === "questions" ? said(step.tab) : t()[step.kind];
 }
 
-function Progress({ steps, now, draft, turn }: { steps: Step[]; now: number; draft: ReportDraft; turn: (to: number) => void }) {
+function Progress({
+  steps,
+  now,
+  draft,
+  turn,
+}: {
+  steps: Step[];
+  now: number;
+  draft: ReportDraft;
+  turn: (to: number) => void;
+}) {
   return (
     <nav class="steps" aria-label={t().step(now, steps.length)}>
       <label>
@@ -186,11 +205,24 @@ function Progress({ steps, now, draft, turn }: { steps: Step[]; now: number; dra
 
 /** " (3)": how much there is of a step already. */
 function doneIn(step: Step, draft: ReportDraft): string {
-  const count = step.kind === "questions" ? answered(step.tab, draft.answers) : step.kind === "photos" ? draft.photos.length : 0;
+  const count =
+    step.kind === "questions" ? answered(step.tab, draft.answers) : step.kind === "photos" ? draft.photos.length : 0;
   return count === 0 ? "" : ` (${count})`;
 }
 
-function Shown({ step, first, alert, draft, change }: { step: Step; first: boolean; alert: AlertFeature | null; draft: ReportDraft; change: ReportProps["change"] }) {
+function Shown({
+  step,
+  first,
+  alert,
+  draft,
+  change,
+}: {
+  step: Step;
+  first: boolean;
+  alert: AlertFeature | null;
+  draft: ReportDraft;
+  change: ReportProps["change"];
+}) {
   switch (step.kind) {
     case "questions":
       return (
@@ -214,7 +246,11 @@ function Shown({ step, first, alert, draft, change }: { step: Step; first: boole
             <p>{t().outlineNone}</p>
           ) : (
             <Suspense fallback={<p>{t().loading}</p>}>
-              <OutlineMap satellite={alert.geometry} drawn={draft.outline} onChange={(outline) => change({ ...draft, outline })} />
+              <OutlineMap
+                satellite={alert.geometry}
+                drawn={draft.outline}
+                onChange={(outline) => change({ ...draft, outline })}
+              />
             </Suspense>
           )}
         </div>
