@@ -11,20 +11,22 @@ type InputProps = {
 };
 
 export function Input({ label, value, type = "text", autocomplete, minLength, maxLength = 254 }: InputProps) {
+  const common = {
+    required: true,
+    autocomplete,
+    ...(minLength === undefined ? {} : { minLength }),
+    maxLength,
+    value: value.value,
+    onInput: (event: { currentTarget: HTMLInputElement }) => {
+      value.value = event.currentTarget.value;
+    },
+  };
   return (
     <label class="input">
       {label}
-      <input
-        type={type}
-        required
-        autocomplete={autocomplete}
-        {...(minLength === undefined ? {} : { minLength })}
-        maxLength={maxLength}
-        value={value.value}
-        onInput={(event) => {
-          value.value = event.currentTarget.value;
-        }}
-      />
+      {type === "text" ? <input type="text" {...common} /> : null}
+      {type === "email" ? <input type="email" {...common} /> : null}
+      {type === "password" ? <input type="password" {...common} /> : null}
     </label>
   );
 }
