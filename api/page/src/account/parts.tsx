@@ -1,5 +1,7 @@
 /** Fields and messages that the forms of accounts share. */
+
 import type { Signal } from "@preact/signals";
+import { useId } from "preact/hooks";
 
 type InputProps = {
   label: string;
@@ -11,7 +13,9 @@ type InputProps = {
 };
 
 export function Input({ label, value, type = "text", autocomplete, minLength, maxLength = 254 }: InputProps) {
+  const id = useId();
   const common = {
+    id,
     required: true,
     autocomplete,
     ...(minLength === undefined ? {} : { minLength }),
@@ -22,12 +26,12 @@ export function Input({ label, value, type = "text", autocomplete, minLength, ma
     },
   };
   return (
-    <label class="input">
-      {label}
+    <div class="input">
+      <label for={id}>{label}</label>
       {type === "text" ? <input type="text" {...common} /> : null}
       {type === "email" ? <input type="email" {...common} /> : null}
       {type === "password" ? <input type="password" {...common} /> : null}
-    </label>
+    </div>
   );
 }
 
