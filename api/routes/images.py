@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Final
@@ -19,10 +22,13 @@ from api.routes.features import ROOT
 from api.routes.maps import Place, Zoom
 from api.schemas import LegendEntry, Series
 from api.service import Service, answer, model_answer, scope_of, service_of
+from api.sheets.sheet import SheetContent, make_sheet
+from api.sheets.words import SheetLanguage
 from api.store.images import change_maps, chip_path, series_of, series_path
 from api.store.reading import StoreState, alert
 from api.vector_tiles import TileAddress
 from detector.chips import Moment
+from tiles.errors import NotFoundError
 
 router = APIRouter(prefix=ROOT, tags=["Images"], dependencies=[Depends(allowed(Right.READ))])
 
@@ -32,6 +38,13 @@ _PICTURE: Final[dict[int | str, dict[str, Any]]] = {
         "content": {form.media_type: {"schema": {"type": "string", "format": "binary"}} for form in PictureForm},
     }
 }
+_PDF: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "The sheet.",
+        "content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+_NOT_IN_A_NAME: Final = re.compile(r"[^A-Za-z0-9_.-]")
 _Moment = Annotated[Moment, Path(description="before or after the loss")]
 _Form = Annotated[PictureForm, Path(description="png or webp")]
 _Kind = Annotated[ChipKind, Query(description="What is shown.")]
@@ -50,6 +63,41 @@ def series(request: Request, alert_id: AlertId) -> Response:
         return [] if path is None else [path]
 
     return answer(request, make, files)
+
+
+@router.get(
+    "/alerts/{alert_id}.pdf",
+    responses=responses(304, 404) | _PDF,
+    response_class=Response,
+    summary="An alert on one page of paper",
+)
+def sheet(
+    request: Request,
+    alert_id: AlertId,
+    lang: Annotated[SheetLanguage, Query(description="Of its words.")] = SheetLanguage.FR,
+) -> Response:
+    """Pictures, series, facts, criteria, points to check, method and versions: A4, PDF."""
+    service, scope = service_of(request), scope_of(request)
+    chips: dict[Moment, FilePath] = {}
+    for moment in Moment:
+        with suppress(NotFoundError):
+            chips[moment] = chip_path(service.database, service.data_dir, alert_id, moment, scope)
+    kept = series_path(service.database, service.data_dir, alert_id, scope)
+
+    def make(service: Service, _: StoreState) -> Response:
+        found = alert(service.database, alert_id, scope)
+        content = SheetContent(
+            alert_id,
+            found.properties,
+            found.geometry,
+            chips,
+            series_of(service.database, service.data_dir, alert_id, scope),
+        )
+        made = make_sheet(content, lang, dt.datetime.now(dt.UTC).date())
+        headers = {"Content-Disposition": f'inline; filename="{_NOT_IN_A_NAME.sub("_", alert_id)}.pdf"'}
+        return Response(made, media_type="application/pdf", headers=headers)
+
+    return answer(request, make, lambda _: [*chips.values(), *([] if kept is None else [kept])])
 
 
 @router.get(

@@ -1,0 +1,1 @@
+"""Sheets: an alert on one page of paper, as PDF."""
