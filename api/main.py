@@ -19,6 +19,7 @@ from api.notices.sending import post_of
 from api.openapi import description_of
 from api.problems import lay_handlers
 from api.routes import (
+    administration,
     alerts,
     auth,
     features,
@@ -55,6 +56,7 @@ _MODULES = (
     users,
     health,
     page,
+    administration,
 )
 ROUTERS = tuple(module.router for module in _MODULES)
 """All addresses of the service but its own description."""

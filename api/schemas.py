@@ -441,3 +441,114 @@ class FeatureCollectionOfBase(BaseModel):
 
     type: Literal["FeatureCollection"]
     features: list[BaseFeature]
+
+
+class SceneLeftOut(BaseModel):
+    """A scene that was not read."""
+
+    id: str | None
+    reason: str | None
+
+
+class TileRun(BaseModel):
+    """How a run went for a tile."""
+
+    tile: str
+    status: str
+    message: str | None
+    observed_share: float | None
+    bytes_read: int | None
+    seconds: float | None
+    scenes_read: int
+    scenes_left_out: list[SceneLeftOut]
+
+
+class RunTold(BaseModel):
+    """How a run went, as its record says; docs/operations.md describes the fields."""
+
+    name: str = Field(examples=["2026-10_20261102T030000Z"])
+    damaged: bool = Field(description="Whether the record cannot be read.")
+    command: str | None = None
+    month: str | None = None
+    exit_code: int | None = None
+    exit: str | None = None
+    started: str | None = None
+    seconds: float | None = None
+    alerts: dict[str, int] | None = None
+    warnings: list[str] | None = None
+    totals: dict[str, Any] | None = None
+    tracking_error: str | None = None
+    store_error: str | None = None
+    pictures_error: str | None = None
+    notices_error: str | None = None
+    tiles: list[TileRun]
+
+
+class RuleTold(BaseModel):
+    """A criterion of the policy, or a legal point."""
+
+    code: str
+    kind: str
+    fr: str
+    en: str
+    explanation_fr: str
+    explanation_en: str
+    reference: str | None
+    unit: str
+    threshold: float | None
+    source: str | None
+    in_force: bool
+
+
+class RulesTold(BaseModel):
+    """The rules in force."""
+
+    version: str
+    rules: list[RuleTold]
+
+
+class Thresholds(BaseModel):
+    """Thresholds to try."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    thresholds: dict[Annotated[str, Field(max_length=64)], float] = Field(
+        min_length=1, max_length=20, examples=[{"area": 5}]
+    )
+
+
+class AnswerCounts(BaseModel):
+    """How many alerts of each answer."""
+
+    yes: int
+    no: int
+    unknown: int
+
+
+class NowAndThen(BaseModel):
+    """As it is, and as it would be."""
+
+    now: AnswerCounts
+    then: AnswerCounts
+
+
+class ThresholdsTried(BaseModel):
+    """What other thresholds would change."""
+
+    alerts: int = Field(description="That were looked at.")
+    all: bool = Field(description="Whether these are all that stand.")
+    criteria: dict[str, NowAndThen]
+    potentially_abusive: NowAndThen
+    changed: int = Field(description="Alerts that would be potentially abusive, or no longer be.")
+    changed_alerts: list[str] = Field(description="Some of them.")
+
+
+class ModelTold(BaseModel):
+    """A model."""
+
+    id: str = Field(examples=["clearcut-2026.2"])
+    shipped: bool
+    in_use: bool
+    problem: str | None
+    made_on: str | None
+    summary: str | None = Field(description="What its card says first.")
