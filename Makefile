@@ -1,6 +1,6 @@
 # Everything runs in a virtual environment of this checkout; Python and make are all that it takes.
 .DEFAULT_GOAL := help
-.PHONY: help demo serve web test check format bench clean
+.PHONY: help demo serve web web-check test check format bench clean
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 DATA_DIR ?= sylvigie-demo
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The stamp is newer than what the environment is made from, so that a second call installs nothing.
 $(VENV)/.stamp: pyproject.toml requirements.lock
@@ -44,7 +44,11 @@ serve: $(VENV)/.stamp web  ## the page and the store over HTTP: the demo's, or D
 	$(BIN)/sylvigie serve --data-dir $(DATA_DIR)
 
 test: $(VENV)/.stamp  ## all tests
+	@$(MAKE) --no-print-directory web || echo "The page could not be built here: its tests are skipped." >&2
 	$(BIN)/python -m pytest
+
+web-check: web  ## the page's types, lint and unit tests
+	$(PAGE_PATH) cd $(PAGE) && npm run --silent check && npm run --silent test
 
 check: $(VENV)/.stamp  ## format, lint, types, import direction
 	$(BIN)/ruff format --check .

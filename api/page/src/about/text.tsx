@@ -37,5 +37,8 @@ export function Text({ name }: { name: string }) {
     };
   }, [name, language.value]);
   // Our own text, from our own repository: nobody else writes into it.
-  return <div class="text" ref={(element) => void (element !== null && (element.innerHTML = html.value))} />;
+  const laid = (element: HTMLDivElement | null) => {
+    if (element !== null) element.innerHTML = html.value;
+  };
+  return <div class="text" ref={laid} />;
 }

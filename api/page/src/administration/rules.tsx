@@ -99,8 +99,8 @@ function Outcome({ tried, policy }: { tried: Tried; policy: Rule[] }) {
         <thead>
           <tr>
             <th />
-            <th>{t().now}</th>
-            <th>{t().then}</th>
+            <th>{t().asItIs}</th>
+            <th>{t().asItWouldBe}</th>
           </tr>
         </thead>
         <tbody>

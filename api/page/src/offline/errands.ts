@@ -48,7 +48,12 @@ export function due(errands: readonly Errand[], now: number): Errand[] {
   return errands
     .filter((one) => one.state === "waiting" && one.notBefore <= now)
     .filter((one) => one.what !== "photo" || (reports.get(one.reportId) ?? "sent") === "sent")
-    .sort((one, other) => one.since.localeCompare(other.since) || rank(one) - rank(other));
+    .sort(inOrder);
+}
+
+/** The order of sending: as they came, a report before its photos. */
+export function inOrder(one: Errand, other: Errand): number {
+  return one.since.localeCompare(other.since) || rank(one) - rank(other);
 }
 
 function rank(errand: Errand): number {

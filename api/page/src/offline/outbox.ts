@@ -7,7 +7,7 @@ import { askJson, NotReached, type Schemas } from "../server/client";
 import { recognise } from "../session";
 import { kept } from "./database";
 import { photoOf, type ReportDraft } from "./drafts";
-import { due, type Errand, type ReviewBody, waitMs } from "./errands";
+import { due, type Errand, inOrder, type ReviewBody, waitMs } from "./errands";
 import { type Outcome, send } from "./sending";
 
 const SHOWN_DAYS = 30;
@@ -39,7 +39,7 @@ export async function watchOutbox(): Promise<void> {
 
 async function look(): Promise<void> {
   const all = await kept((db) => db.getAll("errands"));
-  errands.value = all.sort((one, other) => one.since.localeCompare(other.since));
+  errands.value = all.sort(inOrder);
 }
 
 async function changed(): Promise<void> {
