@@ -29,16 +29,17 @@ export function Text({ name }: { name: string }) {
         /\]\((pictures\/[^)]+)\)/g,
         (_, path: string) => `](${PICTURES[FOLDER + path] ?? ""})`,
       );
-      const made = await marked.parse(placed);
-      if (!left) html.value = made;
+      const parsed = await marked.parse(placed);
+      if (!left) html.value = parsed;
     });
     return () => {
       left = true;
     };
   }, [name, language.value]);
   // Our own text, from our own repository: nobody else writes into it.
+  const made = html.value;
   const laid = (element: HTMLDivElement | null) => {
-    if (element !== null) element.innerHTML = html.value;
+    if (element !== null) element.innerHTML = made;
   };
   return <div class="text" ref={laid} />;
 }
