@@ -25,6 +25,11 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 0
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Where the pictures of the guides go: `pytest tests/browser -k guides --screens docs/guide/pictures`."""
+    parser.addoption("--screens", type=Path, default=None, help="folder that pictures of the page are written to")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Give each process a cache of compiled kernels of its own, before the first kernel is imported.
 

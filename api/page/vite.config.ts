@@ -11,7 +11,7 @@ export default defineConfig({
       srcDir: "src/offline",
       filename: "worker.ts",
       injectRegister: false,
-      injectManifest: { globPatterns: ["**/*.{js,css,html,svg,webmanifest}"] },
+      injectManifest: { globPatterns: ["**/*.{js,mjs,css,html,svg,webmanifest}"] },
       manifest: {
         name: "Sylvigie : coupes rases",
         short_name: "Sylvigie",

@@ -48,7 +48,7 @@ ROOMS: Final = (
     "/reset",
 )
 """The same list as the page's own; a test compares them."""
-_FILES: Final = ("icon.svg", "manifest.webmanifest", "worker.js")
+_FILES: Final = ("index.html", "icon.svg", "manifest.webmanifest", "worker.js")
 _BUILT_NAME: Final = r"^[A-Za-z0-9_.-]{1,120}$"
 _HOLDS_DIGEST: Final = re.compile(r"-[A-Za-z0-9_-]{8}\.[a-z0-9]+$")
 

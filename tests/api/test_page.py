@@ -52,7 +52,7 @@ def test_the_page_knows_the_same_rooms_as_the_service() -> None:
 
 
 @pytest.mark.parametrize(
-    "room", ["/", "/alertes/SYL-1", "/alertes/SYL-1/fiche", "/revue", "/invitation", "/guide/benevole"]
+    "room", ["/", "/alertes/SYL-1", "/alertes/SYL-1/fiche", "/revue", "/invitation", "/guide/benevole", "/index.html"]
 )
 def test_each_room_is_the_page(client: TestClient, web: Path, room: str) -> None:
     answer = client.get(room)

@@ -80,7 +80,10 @@ def test_secrets_come_through_and_are_not_shown(monkeypatch: pytest.MonkeyPatch)
         ({"SYLVIGIE_THREADS": "0"}, "SYLVIGIE_THREADS will not do: input should be greater than or equal to 1"),
         ({"SYLVIGIE_THREADS": "many"}, "SYLVIGIE_THREADS will not do: input should be a valid integer"),
         ({"SYLVIGIE_MAX_REQUESTS_PER_HOST": "1000"}, "SYLVIGIE_MAX_REQUESTS_PER_HOST will not do"),
-        ({"SYLVIGIE_CATALOG": "cdse"}, "SYLVIGIE_CATALOG is no setting of Sylvigie: known are SYLVIGIE_BASEMAP_URL, SYLVIGIE_CATALOGUE"),
+        (
+            {"SYLVIGIE_CATALOG": "cdse"},
+            "SYLVIGIE_CATALOG is no setting of Sylvigie: known are SYLVIGIE_BASEMAP_URL, SYLVIGIE_CATALOGUE",
+        ),
         ({"SYLVIGIE_CDSE_S3_KEY": "very-secret"}, "only one of SYLVIGIE_CDSE_S3_KEY and SYLVIGIE_CDSE_S3_SECRET"),
         ({"SYLVIGIE_CDSE_PASSWORD": "very-secret"}, "only one of SYLVIGIE_CDSE_USERNAME and SYLVIGIE_CDSE_PASSWORD"),
         ({"SYLVIGIE_CDSE_S3_KYE": "very-secret"}, "SYLVIGIE_CDSE_S3_KYE is no setting"),

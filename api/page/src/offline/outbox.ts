@@ -27,14 +27,15 @@ export const sending = signal(false);
 export async function watchOutbox(): Promise<void> {
   await look();
   channel?.addEventListener("message", () => void look());
-  window.addEventListener("online", () => void flush());
+  window.addEventListener("online", () => void flush(true));
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") void flush();
   });
   setInterval(() => {
     if (waiting.value > 0) void flush();
   }, 30_000);
-  await flush();
+  // Who opens the page wants it sent now, however long it was to wait.
+  await flush(true);
 }
 
 async function look(): Promise<void> {
