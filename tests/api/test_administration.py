@@ -59,7 +59,7 @@ def test_of_a_month_that_was_run_twice_the_newest_share_counts(tmp_path: Path) -
 
 
 def test_other_thresholds_are_tried_and_nothing_is_written(store: Database) -> None:
-    known = {"cause": "harvest", "natura2000_ha": 0.0, "slope_block_ha": 0.0}
+    known: dict[str, Any] = {"cause": "harvest", "natura2000_ha": 0.0, "slope_block_ha": 0.0}
     found = [found_alert(i, latitude=44 + i / 100, area_ha=float(i), **known) for i in range(1, 21)]
     ingest(store, scan_files(found), data_dir=Path("data"))
     before = state_of(store)
